@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/base/evp-debug-private.h"
+
+static const GDebugKey debug_keys[] = {
+  { "loop", EVP_DEBUG_LOOP },
+  { "selector", EVP_DEBUG_SELECTOR },
+  { "watcher", EVP_DEBUG_WATCHER },
+  { "process", EVP_DEBUG_PROCESS },
+  { "policy", EVP_DEBUG_POLICY },
+  { "signal", EVP_DEBUG_SIGNAL },
+};
+
+gboolean
+evp_debug_enabled (EvpDebugFlags key)
+{
+  static gsize flags = 0;
+
+  if (g_once_init_enter (&flags))
+    {
+      gsize value = g_parse_debug_string (g_getenv ("EVP_DEBUG"), debug_keys, G_N_ELEMENTS (debug_keys));
+      /* zero means "not initialised yet", so one more bit is always set */
+      g_once_init_leave (&flags, value | ((gsize) 1 << 31));
+    }
+  return (flags & key) != 0;
+}
+
+static GMutex last_lock; /* protects the two below */
+static char *last_warning;
+static guint n_warnings;
+
+void
+evp_warn_runtime (const char *format,
+                  ...)
+{
+  g_autofree char *message = NULL;
+  va_list args;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  g_mutex_lock (&last_lock);
+  g_free (last_warning);
+  last_warning = g_strdup (message);
+  n_warnings++;
+  g_mutex_unlock (&last_lock);
+
+  /*
+   * GLib aborts for warnings under G_DEBUG=fatal-warnings and in its tests, unless a message says
+   * that it came through the old API, which did that check itself.
+   */
+  const GLogField fields[] = {
+    { "GLIB_OLD_LOG_API", "1", -1 },
+    { "MESSAGE", message, -1 },
+    { "PRIORITY", "4", -1 },
+    { "GLIB_DOMAIN", G_LOG_DOMAIN, -1 },
+  };
+  g_log_structured_array (G_LOG_LEVEL_WARNING, fields, G_N_ELEMENTS (fields));
+}
+
+char *
+evp_warn_runtime_dup_last (void)
+{
+  g_mutex_lock (&last_lock);
+  char *copy = g_strdup (last_warning);
+  g_mutex_unlock (&last_lock);
+  return copy;
+}
+
+guint
+evp_warn_runtime_get_count (void)
+{
+  g_mutex_lock (&last_lock);
+  guint count = n_warnings;
+  g_mutex_unlock (&last_lock);
+  return count;
+}

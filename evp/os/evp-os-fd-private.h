@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* A descriptor that closes itself at the end of its scope: g_auto (EvpFd) fd = EVP_FD_NONE; */
+typedef int EvpFd;
+#define EVP_FD_NONE (-1)
+
+void     evp_os_fd_close        (int      fd);   /* keeps errno; ignores -1 */
+int      evp_os_fd_steal        (EvpFd   *fd);
+gboolean evp_os_fd_is_open      (int      fd);
+gboolean evp_os_fd_set_nonblock (int      fd,
+                                 GError **error);
+gboolean evp_os_fd_set_cloexec  (int      fd,
+                                 GError **error);
+/* A pipe, close-on-exec from birth; [0] reads. */
+gboolean evp_os_fd_pipe         (int      fds[2],
+                                 gboolean nonblock,
+                                 GError **error);
+
+
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC (EvpFd, evp_os_fd_close, EVP_FD_NONE)
+
+G_END_DECLS
