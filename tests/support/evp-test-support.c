@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "support/evp-test-support.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+struct _EvpTestDeadline
+{
+  GMutex lock;
+  GCond stopped_cond;
+  gboolean stopped;
+  gint64 end;
+  char *what;
+  guint seconds;
+  GThread *thread;
+};
+
+static gpointer
+deadline_thread (gpointer data)
+{
+  EvpTestDeadline *self = data;
+
+  g_mutex_lock (&self->lock);
+  while (!self->stopped)
+    if (!g_cond_wait_until (&self->stopped_cond, &self->lock, self->end))
+      break;
+  if (!self->stopped)
+    g_error ("waited %u seconds in vain for %s", self->seconds, self->what);
+  g_mutex_unlock (&self->lock);
+  return NULL;
+}
+
+EvpTestDeadline *
+evp_test_deadline_start (guint       seconds,
+                         const char *what)
+{
+  EvpTestDeadline *self = g_new0 (EvpTestDeadline, 1);
+
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->stopped_cond);
+  self->seconds = seconds;
+  self->what = g_strdup (what);
+  /* sanitizers and valgrind are slow; a deadline is there to end what hangs, not to judge speed */
+  self->end = g_get_monotonic_time () + (gint64) seconds * G_USEC_PER_SEC
+              * (g_getenv ("EVP_TEST_SLOW") != NULL ? 20 : 1);
+  self->thread = g_thread_new ("test-deadline", deadline_thread, self);
+  return self;
+}
+
+void
+evp_test_deadline_stop (EvpTestDeadline *self)
+{
+  g_mutex_lock (&self->lock);
+  self->stopped = TRUE;
+  g_cond_signal (&self->stopped_cond);
+  g_mutex_unlock (&self->lock);
+  g_thread_join (self->thread);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->stopped_cond);
+  g_free (self->what);
+  g_free (self);
+}
+
+static guint
+count_entries (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+guint
+evp_test_count_fds (void)
+{
+  return count_entries ("/proc/self/fd") - 1; /* one of them was the directory itself */
+}
+
+guint
+evp_test_count_threads (void)
+{
+  return count_entries ("/proc/self/task");
+}
+
+guint
+evp_test_count_zombies (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *tid;
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while ((tid = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/children", tid);
+      g_autofree char *text = NULL;
+
+      if (!g_file_get_contents (path, &text, NULL, NULL))
+        continue;
+      g_auto (GStrv) pids = g_strsplit_set (text, " \n", -1);
+      for (guint i = 0; pids[i] != NULL; i++)
+        {
+          g_autofree char *stat_path = g_strdup_printf ("/proc/%s/stat", pids[i]);
+          g_autofree char *stat = NULL;
+          const char *after_name;
+
+          if (*pids[i] == '\0' || !g_file_get_contents (stat_path, &stat, NULL, NULL))
+            continue;
+          after_name = strrchr (stat, ')');
+          if (after_name != NULL && after_name[1] == ' ' && after_name[2] == 'Z')
+            n++;
+        }
+    }
+  return n;
+}
+
+EvpTestLeaks
+evp_test_leaks_begin (void)
+{
+  return (EvpTestLeaks) {
+    .fds = evp_test_count_fds (),
+    .threads = evp_test_count_threads (),
+    .zombies = evp_test_count_zombies (),
+  };
+}
+
+void
+evp_test_leaks_check (EvpTestLeaks *before)
+{
+  g_assert_cmpuint (evp_test_count_fds (), ==, before->fds);
+  g_assert_cmpuint (evp_test_count_threads (), ==, before->threads);
+  g_assert_cmpuint (evp_test_count_zombies (), ==, before->zombies);
+}
+
+const char *
+evp_test_child_path (void)
+{
+  const char *path = g_getenv ("EVP_TEST_CHILD");
+
+  if (path == NULL)
+    g_error ("EVP_TEST_CHILD must name the child program; run the tests through meson");
+  return path;
+}
+
+GPid
+evp_test_spawn_child (const char *mode,
+                      ...)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  va_list args;
+  pid_t pid;
+  int failed;
+
+  g_ptr_array_add (argv, (gpointer) evp_test_child_path ());
+  va_start (args, mode);
+  for (const char *arg = mode; arg != NULL; arg = va_arg (args, const char *))
+    g_ptr_array_add (argv, (gpointer) arg);
+  va_end (args);
+  g_ptr_array_add (argv, NULL);
+
+  failed = posix_spawn (&pid, evp_test_child_path (), NULL, NULL, (char **) argv->pdata, environ);
+  if (failed != 0)
+    g_error ("%s: %s", evp_test_child_path (), g_strerror (failed));
+  return pid;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* Aborts the test program loudly, naming what it waited for, unless stopped within @seconds. */
+typedef struct _EvpTestDeadline EvpTestDeadline;
+
+EvpTestDeadline *evp_test_deadline_start (guint       seconds,
+                                          const char *what);
+void             evp_test_deadline_stop  (EvpTestDeadline *deadline);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpTestDeadline, evp_test_deadline_stop)
+
+guint       evp_test_count_fds     (void); /* descriptors open in this process */
+guint       evp_test_count_threads (void);
+guint       evp_test_count_zombies (void); /* children of this process that nobody has reaped */
+
+/* Descriptors, threads and zombies now; evp_test_leaks_check() asserts that they are the same again. */
+typedef struct
+{
+  guint fds, threads, zombies;
+} EvpTestLeaks;
+
+EvpTestLeaks evp_test_leaks_begin (void);
+void         evp_test_leaks_check (EvpTestLeaks *before);
+
+/* The path of the child program of the tests; see evp-test-child.c for its modes. */
+const char *evp_test_child_path    (void);
+
+/* posix_spawn of the child program with the given arguments (NULL-terminated); the pid. */
+GPid        evp_test_spawn_child   (const char *mode, ...) G_GNUC_NULL_TERMINATED;
+
+G_END_DECLS
