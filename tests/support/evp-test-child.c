@@ -23,7 +23,6 @@
  *   argv ARGS…           writes each argument in a line of its own
  */
 
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern char **environ;
-
 struct _EvpTestDeadline
 {
   GMutex lock;
