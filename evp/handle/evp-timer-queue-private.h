@@ -29,5 +29,7 @@ EvpHandle     *evp_timer_queue_pop_any  (EvpTimerQueue *self);
 /* A time at which to look again: never later than the earliest deadline; EVP_TIME_NEVER if empty. */
 gint64         evp_timer_queue_get_next (EvpTimerQueue *self);
 guint          evp_timer_queue_get_size (EvpTimerQueue *self);
+/* Bytes of memory it holds now, for tests. */
+gsize          evp_timer_queue_get_footprint (EvpTimerQueue *self);
 
 G_END_DECLS
