@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What examples/quickstart.sh and tests/run.sh have in common; both read this file with ".".
+# It expects $top, the source folder, and offers:
+#
+#   prepare NEED…       installs what is missing for: build, languages, tests
+#   configure DIR OPTS  configures a build folder, or brings it up to date
+#   build DIR           compiles it
+#   say TEXT            a heading
+
+# The system's own programs come first: another python3 on the path would have no PyGObject, and
+# several of the tools below are Python scripts that ask for whatever python3 is first.
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+export PATH
+
+say ()
+{
+  printf '\n== %s\n' "$*"
+}
+
+die ()
+{
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+# Debian's names; what each is for stands beside it.
+packages_for ()
+{
+  case $1 in
+    build)
+      echo gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev
+      echo liburing-dev                     # probing for io_uring
+      echo gettext                          # translated messages
+      ;;
+    languages)
+      echo gobject-introspection libgirepository1.0-dev python3 python3-gi
+      ;;
+    tests)
+      echo g++ clang                        # the headers as C++, the second compiler
+      echo gjs valac                        # the other languages
+      echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
+      echo python3-docutils gi-docgen       # manual page and reference
+      echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
+      ;;
+  esac
+}
+
+hints ()
+{
+  cat >&2 <<EOF
+Please install a C compiler, Meson 1.0 or later, Ninja, pkg-config, the development files of
+GLib 2.74 or later, gobject-introspection and PyGObject, then run this script again:
+
+  Fedora   dnf install gcc gcc-c++ clang meson ninja-build pkgconf-pkg-config glib2-devel \\
+             liburing-devel gettext gobject-introspection-devel python3-gobject gjs vala \\
+             openssl-devel python3-docutils gi-docgen gtk4-devel xorg-x11-server-Xvfb
+  Arch     pacman -S --needed base-devel clang meson ninja pkgconf glib2-devel liburing gettext \\
+             gobject-introspection python-gobject gjs vala openssl python-docutils gi-docgen \\
+             gtk4 xorg-server-xvfb
+EOF
+}
+
+# Without apt nothing is installed: it is enough that the essential programs are there.
+check_without_apt ()
+{
+  for program in cc meson ninja pkg-config g-ir-scanner python3; do
+    if ! command -v "$program" >/dev/null 2>&1; then
+      echo "$program is missing, and this script can install packages with apt-get only." >&2
+      hints
+      exit 1
+    fi
+  done
+  if ! pkg-config --exists 'gio-unix-2.0 >= 2.74'; then
+    echo "GLib 2.74 or later is missing." >&2
+    hints
+    exit 1
+  fi
+}
+
+prepare ()
+{
+  say "Looking for what is needed"
+
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    check_without_apt
+    return
+  fi
+
+  missing=
+  for need in "$@"; do
+    for package in $(packages_for "$need"); do
+      if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+        missing="$missing $package"
+      fi
+    done
+  done
+  if [ -z "$missing" ]; then
+    echo "Everything is there."
+    return
+  fi
+  echo "Missing:$missing"
+
+  if [ "$(id -u)" = 0 ]; then
+    as_root=
+  elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+    as_root=sudo
+  else
+    die "Please run, as root, and then this script again:
+
+  apt-get update && apt-get install$missing"
+  fi
+
+  say "Installing packages; this may take a few minutes"
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update ||
+    echo "The package lists could not be refreshed; trying with those that are here." >&2
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >"$log" 2>&1 || {
+      tail -n 20 "$log" >&2
+      die "The packages could not be installed; the lines above say why."
+    }
+  echo "Done."
+}
+
+find_meson ()
+{
+  if [ -x /usr/bin/meson ]; then
+    meson=/usr/bin/meson
+  else
+    meson=$(command -v meson) || die "meson is missing."
+  fi
+}
+
+configure ()
+{
+  dir=$1
+  shift
+  find_meson
+  if [ -f "$dir/build.ninja" ]; then
+    # a folder from another time may be beyond repair: then it is made anew
+    "$meson" setup --reconfigure "$dir" "$top" "$@" >"$log" 2>&1 && return
+    rm -rf "$dir"
+  fi
+  "$meson" setup "$dir" "$top" "$@" >"$log" 2>&1 || {
+    cat "$log" >&2
+    return 1
+  }
+}
+
+build ()
+{
+  ninja -C "$1" >"$log" 2>&1 || {
+    grep -v '^\[' "$log" | tail -n 60 >&2
+    return 1
+  }
+}
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

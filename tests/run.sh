@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# All tests, from a fresh machine: installs what is missing, builds, and runs
+#
+#   1. everything, built with the default compiler,
+#   2. the C tests of the lower floors, built with clang, without introspection and io_uring,
+#   3. the C tests under the address and undefined-behaviour sanitizers, leaks included.
+#
+# The last line is "N passed, N failed, N skipped", counted case by case.
+#
+#   sh tests/run.sh            all of it
+#   sh tests/run.sh --quick    only 1
+
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+
+quick=false
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=true ;;
+    *) echo "usage: sh tests/run.sh [--quick]" >&2; exit 2 ;;
+  esac
+done
+
+. "$top/tests/prepare.sh"
+
+LC_ALL=C.UTF-8
+export LC_ALL
+
+# what report.py gets to read: the logs of meson, and what did not even come so far
+results=
+
+# run LABEL DIR, then the arguments for "meson test"
+run ()
+{
+  label=$1
+  dir=$2
+  shift 2
+  rm -f "$dir"/meson-logs/testlog*
+  # whether they all passed is for report.py to find out, from the log
+  "$meson" test -C "$dir" --no-rebuild --print-errorlogs "$@"
+  results="$results $label=$dir/meson-logs/testlog.json"
+}
+
+cannot ()
+{
+  echo "This configuration could not be $2." >&2
+  results="$results $1=could-not-be-$2"
+}
+
+prepare build languages tests
+find_meson
+
+say "1. Everything"
+if ! configure "$top/_build" -Dtests=true -Dexamples=true -Dwerror=true; then
+  cannot everything configured
+else
+  sed -n '/^  Features/,/^$/p' "$log"
+  if build "$top/_build"; then
+    run everything "$top/_build"
+  else
+    cannot everything built
+  fi
+fi
+
+if ! $quick; then
+  say "2. clang, without introspection, without io_uring"
+  if ! command -v clang >/dev/null 2>&1; then
+    echo "There is no clang here: left out."
+  elif ! CC=clang CXX=clang++ configure "$top/_build-clang" -Dwerror=true \
+           -Dintrospection=disabled -Dio_uring=disabled; then
+    cannot clang configured
+  elif build "$top/_build-clang"; then
+    run clang "$top/_build-clang" --suite base --suite os --suite handle --suite loop
+  else
+    cannot clang built
+  fi
+
+  say "3. Address and undefined-behaviour sanitizers"
+  if ! configure "$top/_build-sanitize" -Dwerror=true -Dintrospection=disabled \
+         -Db_sanitize=address,undefined; then
+    cannot sanitizers configured
+  elif build "$top/_build-sanitize"; then
+    ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+    LSAN_OPTIONS=suppressions=$top/tests/lsan.supp:print_suppressions=0
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
+    run sanitizers "$top/_build-sanitize" --timeout-multiplier 3 \
+      --no-suite house --no-suite interop --no-suite bench --no-suite doc
+  else
+    cannot sanitizers built
+  fi
+fi
+
+# shellcheck disable=SC2086
+python3 "$top/tests/report.py" $results
