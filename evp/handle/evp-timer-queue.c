@@ -5,127 +5,146 @@
 #include "evp/handle/evp-timer-queue-private.h"
 
 #include "evp/base/evp-clock-private.h"
+#include "evp/handle/evp-timer-heap-private.h"
+#include "evp/handle/evp-timer-wheel-private.h"
 
 /*
- * A heap with four children per node. Entries are inline, so that comparing does not touch the
- * handles: with a million timers nearly every access to a handle is a cache miss. The handle holds
- * its index, so that it can be taken out from anywhere.
+ * Few timers are in the heap alone. When there are more than `heap_max` the wheel takes those that
+ * are some way off, and the rest is in two places: in `due` what the wheel handed out last, sorted;
+ * in the heap what came later and precedes the rest of the wheel. When only an eighth is left the heap
+ * has them all again, and the memory of the wheel is returned.
+ *
+ * Where a handle is, its `next` tells: NULL in the heap, the queue itself in `due`, else in the wheel.
  */
 
-#define ARITY        4
-#define MIN_CAPACITY 16
-
-typedef struct
-{
-  gint64 when;
-  guint64 seq;
-  EvpHandle *handle;
-} Entry;
+#define HEAP_MAX 512
 
 struct _EvpTimerQueue
 {
-  Entry *entries;
-  guint n_entries;
-  guint capacity;
+  EvpTimerHeap heap;
+  EvpTimerWheel *wheel; /* NULL while there are few */
+  EvpTimerEntry *due;   /* entries with a NULL handle were removed */
+  guint due_position;   /* of the first that is left, if less than n_due */
+  guint n_due;
+  guint due_capacity;
+  guint size;
+  guint heap_max;
   guint64 seq; /* of the next insertion: equal times leave in the order in which they came */
 };
 
-static inline gboolean
-entry_before (const Entry *a,
-              const Entry *b)
+static void
+evp_timer_queue_start_wheel (EvpTimerQueue *self,
+                             gint64         now)
 {
-  return a->when < b->when || (a->when == b->when && a->seq < b->seq);
+  EvpTimerHeap old = self->heap;
+
+  memset (&self->heap, 0, sizeof self->heap);
+  self->wheel = evp_timer_wheel_new (now);
+  for (guint i = 0; i < old.n_entries; i++)
+    if (!evp_timer_wheel_insert (self->wheel, &old.entries[i], now))
+      evp_timer_heap_insert (&self->heap, &old.entries[i]);
+  evp_timer_heap_clear (&old);
+}
+
+static void
+evp_timer_queue_stop_wheel (EvpTimerQueue *self)
+{
+  EvpTimerEntry entry;
+
+  while (evp_timer_wheel_take_any (self->wheel, &entry))
+    evp_timer_heap_insert (&self->heap, &entry);
+  g_clear_pointer (&self->wheel, evp_timer_wheel_free);
+
+  for (guint i = self->due_position; i < self->n_due; i++)
+    if (self->due[i].handle != NULL)
+      {
+        self->due[i].handle->next = NULL;
+        evp_timer_heap_insert (&self->heap, &self->due[i]);
+      }
+  g_clear_pointer (&self->due, g_free);
+  self->due_position = self->n_due = self->due_capacity = 0;
 }
 
 static inline void
-evp_timer_queue_place (EvpTimerQueue *self,
-                       guint          index,
-                       Entry          entry)
+evp_timer_queue_shrunk (EvpTimerQueue *self)
 {
-  self->entries[index] = entry;
-  entry.handle->index = index;
+  self->size--;
+  if (self->wheel != NULL && self->size < self->heap_max / 8)
+    evp_timer_queue_stop_wheel (self);
 }
 
-static void
-evp_timer_queue_sift_up (EvpTimerQueue *self,
-                         guint          index,
-                         Entry          entry)
+static inline void
+evp_timer_queue_skip_removed (EvpTimerQueue *self)
 {
-  while (index > 0)
-    {
-      guint parent = (index - 1) / ARITY;
-
-      if (!entry_before (&entry, &self->entries[parent]))
-        break;
-      evp_timer_queue_place (self, index, self->entries[parent]);
-      index = parent;
-    }
-  evp_timer_queue_place (self, index, entry);
+  while (self->due_position < self->n_due && self->due[self->due_position].handle == NULL)
+    self->due_position++;
 }
 
-static void
-evp_timer_queue_sift_down (EvpTimerQueue *self,
-                           guint          index,
-                           Entry          entry)
-{
-  for (;;)
-    {
-      gsize first = (gsize) index * ARITY + 1;
-      guint best, last;
-
-      if (first >= self->n_entries)
-        break;
-      best = (guint) first;
-      last = (guint) MIN (first + ARITY, self->n_entries);
-      for (guint child = best + 1; child < last; child++)
-        if (entry_before (&self->entries[child], &self->entries[best]))
-          best = child;
-      if (!entry_before (&self->entries[best], &entry))
-        break;
-      evp_timer_queue_place (self, index, self->entries[best]);
-      index = best;
-    }
-  evp_timer_queue_place (self, index, entry);
-}
-
-static void
-evp_timer_queue_resize (EvpTimerQueue *self,
-                        guint          capacity)
-{
-  self->entries = g_renew (Entry, self->entries, capacity);
-  self->capacity = capacity;
-}
-
-static void
-evp_timer_queue_take_out (EvpTimerQueue *self,
+static EvpHandle *
+evp_timer_queue_pop_heap (EvpTimerQueue *self,
                           guint          index)
 {
-  Entry last;
+  EvpHandle *handle = self->heap.entries[index].handle;
 
-  self->entries[index].handle->index = 0;
-  last = self->entries[--self->n_entries];
-  if (index < self->n_entries)
+  evp_timer_heap_remove (&self->heap, index);
+  evp_timer_queue_shrunk (self);
+  return handle;
+}
+
+static EvpHandle *
+evp_timer_queue_pop_first_due (EvpTimerQueue *self)
+{
+  EvpHandle *handle = self->due[self->due_position++].handle;
+
+  handle->next = NULL;
+  evp_timer_queue_skip_removed (self);
+  evp_timer_queue_shrunk (self);
+  return handle;
+}
+
+/* Gets the next timers from the wheel if their time has come. */
+static gboolean
+evp_timer_queue_refill (EvpTimerQueue *self,
+                        gint64         now)
+{
+  enum { AHEAD = 16 };
+  guint n = evp_timer_wheel_take_due (self->wheel, now, &self->due, &self->due_capacity);
+
+  for (guint i = 0; i < MIN (n, AHEAD); i++)
+    __builtin_prefetch (self->due[i].handle, 1);
+  for (guint i = 0; i < n; i++)
     {
-      if (index > 0 && entry_before (&last, &self->entries[(index - 1) / ARITY]))
-        evp_timer_queue_sift_up (self, index, last);
-      else
-        evp_timer_queue_sift_down (self, index, last);
+      if (i + AHEAD < n)
+        __builtin_prefetch (self->due[i + AHEAD].handle, 1);
+      self->due[i].handle->next = (EvpHandle *) self;
+      self->due[i].handle->index = i;
     }
-  /* a quarter, not a half: otherwise a size that moves around one limit would copy all the time */
-  if (self->capacity > MIN_CAPACITY && self->n_entries < self->capacity / 4)
-    evp_timer_queue_resize (self, self->capacity / 2);
+  self->due_position = 0;
+  self->n_due = n;
+  return n > 0;
 }
 
 EvpTimerQueue *
 evp_timer_queue_new (void)
 {
-  return g_new0 (EvpTimerQueue, 1);
+  return evp_timer_queue_new_with_heap_max (HEAP_MAX);
+}
+
+EvpTimerQueue *
+evp_timer_queue_new_with_heap_max (guint heap_max)
+{
+  EvpTimerQueue *self = g_new0 (EvpTimerQueue, 1);
+
+  self->heap_max = heap_max;
+  return self;
 }
 
 void
 evp_timer_queue_free (EvpTimerQueue *self)
 {
-  g_free (self->entries);
+  evp_timer_heap_clear (&self->heap);
+  g_clear_pointer (&self->wheel, evp_timer_wheel_free);
+  g_free (self->due);
   g_free (self);
 }
 
@@ -134,62 +153,98 @@ evp_timer_queue_insert (EvpTimerQueue *self,
                         EvpHandle     *handle,
                         gint64         now)
 {
-  Entry entry = { handle->when, self->seq++, handle };
+  EvpTimerEntry entry = { handle->when, self->seq++, handle };
 
-  if (self->n_entries == self->capacity)
-    evp_timer_queue_resize (self, MAX (MIN_CAPACITY, self->capacity * 2));
-  evp_timer_queue_sift_up (self, self->n_entries++, entry);
+  if (self->wheel == NULL && self->size >= self->heap_max)
+    evp_timer_queue_start_wheel (self, now);
+  self->size++;
+  if (self->wheel != NULL && evp_timer_wheel_insert (self->wheel, &entry, now))
+    return;
+  handle->next = NULL;
+  evp_timer_heap_insert (&self->heap, &entry);
 }
 
 void
 evp_timer_queue_remove (EvpTimerQueue *self,
                         EvpHandle     *handle)
 {
-  g_return_if_fail (handle->index < self->n_entries);
-  g_return_if_fail (self->entries[handle->index].handle == handle);
+  if (handle->next == NULL)
+    {
+      g_return_if_fail (handle->index < self->heap.n_entries);
+      g_return_if_fail (self->heap.entries[handle->index].handle == handle);
 
-  evp_timer_queue_take_out (self, handle->index);
+      evp_timer_heap_remove (&self->heap, handle->index);
+    }
+  else if (handle->next == (EvpHandle *) self)
+    {
+      self->due[handle->index].handle = NULL;
+      handle->next = NULL;
+      evp_timer_queue_skip_removed (self);
+    }
+  else
+    evp_timer_wheel_remove (self->wheel, handle);
+  evp_timer_queue_shrunk (self);
 }
 
 EvpHandle *
 evp_timer_queue_pop_due (EvpTimerQueue *self,
                          gint64         now)
 {
-  EvpHandle *handle;
+  const EvpTimerEntry *due;
 
-  if (self->n_entries == 0 || self->entries[0].when > now)
-    return NULL;
-  handle = self->entries[0].handle;
-  evp_timer_queue_take_out (self, 0);
-  return handle;
+  if (self->due_position == self->n_due)
+    {
+      if (self->heap.n_entries > 0)
+        return self->heap.entries[0].when <= now ? evp_timer_queue_pop_heap (self, 0) : NULL;
+      if (self->wheel == NULL || !evp_timer_queue_refill (self, now))
+        return NULL;
+    }
+
+  due = &self->due[self->due_position];
+  if (self->heap.n_entries > 0 && evp_timer_entry_before (&self->heap.entries[0], due))
+    return self->heap.entries[0].when <= now ? evp_timer_queue_pop_heap (self, 0) : NULL;
+  return due->when <= now ? evp_timer_queue_pop_first_due (self) : NULL;
 }
 
 EvpHandle *
 evp_timer_queue_pop_any (EvpTimerQueue *self)
 {
-  EvpHandle *handle;
+  EvpTimerEntry entry;
 
-  if (self->n_entries == 0)
+  if (self->due_position < self->n_due)
+    return evp_timer_queue_pop_first_due (self);
+  if (self->heap.n_entries > 0)
+    return evp_timer_queue_pop_heap (self, self->heap.n_entries - 1);
+  if (self->wheel == NULL || !evp_timer_wheel_take_any (self->wheel, &entry))
     return NULL;
-  handle = self->entries[self->n_entries - 1].handle;
-  evp_timer_queue_take_out (self, self->n_entries - 1);
-  return handle;
+  evp_timer_queue_shrunk (self);
+  return entry.handle;
 }
 
 gint64
 evp_timer_queue_get_next (EvpTimerQueue *self)
 {
-  return self->n_entries > 0 ? self->entries[0].when : EVP_TIME_NEVER;
+  gint64 next = EVP_TIME_NEVER;
+
+  if (self->due_position < self->n_due)
+    next = self->due[self->due_position].when;
+  if (self->heap.n_entries > 0)
+    return MIN (next, self->heap.entries[0].when);
+  if (self->due_position == self->n_due && self->wheel != NULL)
+    return evp_timer_wheel_get_next (self->wheel);
+  return next;
 }
 
 guint
 evp_timer_queue_get_size (EvpTimerQueue *self)
 {
-  return self->n_entries;
+  return self->size;
 }
 
 gsize
 evp_timer_queue_get_footprint (EvpTimerQueue *self)
 {
-  return sizeof (EvpTimerQueue) + self->capacity * sizeof (Entry);
+  return sizeof (EvpTimerQueue) +
+         (self->heap.capacity + self->due_capacity) * sizeof (EvpTimerEntry) +
+         (self->wheel != NULL ? evp_timer_wheel_get_footprint (self->wheel) : 0);
 }

@@ -122,7 +122,9 @@ test_equal_times (void)
 static void
 test_ascending (void)
 {
-  static const gint64 whens[] = { START + 50, START - 1, START + 50 * MSEC, START + 51, START - HOUR, START };
+  static const gint64 whens[] = {
+    START + 50, START - 1, START + 50 * MSEC, START + 51, START - HOUR, START,
+  };
   static const guint order[] = { 4, 1, 5, 0, 3, 2 };
   EvpTimerQueue *queue = evp_timer_queue_new ();
   EvpHandle *handles = insert_all (queue, whens, G_N_ELEMENTS (whens), START);
@@ -195,7 +197,11 @@ test_far_future (void)
   EvpHandle *handles;
 
   for (guint i = 0; i < G_N_ELEMENTS (whens); i++)
-    whens[i] = START + 1 + rand_below (i % 3 == 0 ? 100 * YEAR : i % 3 == 1 ? YEAR : HOUR);
+    {
+      gint64 span = i % 3 == 0 ? 100 * YEAR : i % 3 == 1 ? YEAR : HOUR;
+
+      whens[i] = START + 1 + rand_below (span);
+    }
   handles = insert_all (queue, whens, G_N_ELEMENTS (whens), START);
 
   /* driven by its own deadlines: each is exact, as nothing is cancelled */
@@ -324,7 +330,7 @@ test_cancelled_deadline (void)
     }
 }
 
-/* "30 s timeout, cancelled at once": alone, and beside others that live; no memory is kept for the dead. */
+/* "30 s timeout, cancelled at once", alone and beside others: no memory is kept for the dead. */
 /* Rules: C-17, C-18 */
 static void
 test_timeout_pattern (void)
@@ -373,11 +379,45 @@ test_timeout_pattern (void)
     }
 }
 
+/* One of ten lives on: the holes that the others leave are bounded, and the order stays right. */
+/* Rules: C-17, C-18 */
 static void
-test_memory_shrinks (void)
+test_holes (void)
+{
+  guint n = 100000, n_left = 0;
+  EvpTimerQueue *queue = evp_timer_queue_new ();
+  EvpHandle *handles = g_new0 (EvpHandle, n);
+  gint64 previous = G_MININT64;
+  gsize peak;
+
+  for (guint i = 0; i < n; i++)
+    {
+      handles[i].when = START + rand_below (i % 2 == 0 ? 500 : 500000) * MSEC;
+      evp_timer_queue_insert (queue, &handles[i], START);
+    }
+  peak = evp_timer_queue_get_footprint (queue);
+  for (guint i = 0; i < n; i++)
+    if (i % 10 != 0)
+      evp_timer_queue_remove (queue, &handles[i]);
+  g_assert_cmpuint (evp_timer_queue_get_size (queue), ==, n / 10);
+  /* twice what lives, 4,096 holes, and as much again of free memory */
+  g_assert_cmpuint (evp_timer_queue_get_footprint (queue), <, peak * 6 / 10);
+  for (EvpHandle *handle; (handle = evp_timer_queue_pop_due (queue, G_MAXINT64)) != NULL; n_left++)
+    {
+      g_assert_cmpint (handle->when, >=, previous);
+      g_assert_cmpuint ((guint) (handle - handles) % 10, ==, 0);
+      previous = handle->when;
+    }
+  g_assert_cmpuint (n_left, ==, n / 10);
+  check_empty (queue);
+  evp_timer_queue_free (queue);
+  g_free (handles);
+}
+
+static void
+check_memory_shrinks (EvpTimerQueue *queue)
 {
   guint n = 200000;
-  EvpTimerQueue *queue = evp_timer_queue_new ();
   gsize idle = evp_timer_queue_get_footprint (queue);
   EvpHandle *handles = g_new0 (EvpHandle, n);
   gsize peak;
@@ -394,9 +434,50 @@ test_memory_shrinks (void)
   g_assert_cmpuint (evp_timer_queue_get_footprint (queue), <, peak / 10);
   while (evp_timer_queue_get_size (queue) > 0)
     g_assert_nonnull (evp_timer_queue_pop_due (queue, START + HOUR));
-  g_assert_cmpuint (evp_timer_queue_get_footprint (queue), <=, idle + 16384);
+  g_assert_cmpuint (evp_timer_queue_get_footprint (queue), <, idle + peak / 50);
+  check_empty (queue);
   evp_timer_queue_free (queue);
   g_free (handles);
+}
+
+static void
+test_memory_shrinks (void)
+{
+  check_memory_shrinks (evp_timer_queue_new ());
+  check_memory_shrinks (evp_timer_queue_new_with_heap_max (G_MAXUINT));
+  check_memory_shrinks (evp_timer_queue_new_with_heap_max (0));
+}
+
+/* All in one millisecond, some fired, some cancelled: the few that are left can still be cancelled. */
+/* Rules: C-7, C-17 */
+static void
+test_shrink_while_firing (void)
+{
+  guint n = 2000;
+
+  for (guint n_left = 1; n_left < n; n_left += 1 + n_left / 8)
+    {
+      EvpTimerQueue *queue = evp_timer_queue_new ();
+      EvpHandle *handles = g_new0 (EvpHandle, n);
+
+      for (guint i = 0; i < n; i++)
+        {
+          handles[i].when = START + MSEC + i / 4;
+          evp_timer_queue_insert (queue, &handles[i], START);
+        }
+      for (guint i = 0; i < n / 2; i++)
+        g_assert_true (evp_timer_queue_pop_due (queue, handles[i].when) == &handles[i]);
+      for (guint i = n / 2; i < n - n_left; i++)
+        evp_timer_queue_remove (queue, &handles[i]);
+      for (guint i = MAX (n / 2, n - n_left); i < n; i++)
+        if (i % 2 == 0)
+          evp_timer_queue_remove (queue, &handles[i]);
+        else
+          g_assert_true (evp_timer_queue_pop_due (queue, handles[i].when) == &handles[i]);
+      check_empty (queue);
+      evp_timer_queue_free (queue);
+      g_free (handles);
+    }
 }
 
 static void
@@ -677,11 +758,12 @@ model_drain (Model *model)
 }
 
 static void
-run_model (guint  target,
-           guint  n_steps,
-           gint64 start)
+run_model (EvpTimerQueue *queue,
+           guint          target,
+           guint          n_steps,
+           gint64         start)
 {
-  Model model = { .queue = evp_timer_queue_new (), .now = start, .live = g_ptr_array_new () };
+  Model model = { .queue = queue, .now = start, .live = g_ptr_array_new () };
   gboolean growing = TRUE;
 
   for (guint step = 0; step < n_steps; step++)
@@ -714,11 +796,10 @@ run_model (guint  target,
   g_ptr_array_unref (model.live);
 }
 
-/* Rules: C-7, C-10, C-17, C-19 */
 static void
-test_model (void)
+run_models (EvpTimerQueue *(*make_queue) (void))
 {
-  static const guint targets[] = { 3, 40, 150, 600, 1500 };
+  static const guint targets[] = { 3, 40, 150, 450, 1500 };
 
   for (guint t = 0; t < G_N_ELEMENTS (targets); t++)
     for (guint round = 0; round < 4; round++)
@@ -732,8 +813,55 @@ test_model (void)
           case 2: start = (rand_64 () & 0xffffffff) << 20; break;
           default: start = START; break;
           }
-        run_model (targets[t], 6000, start);
+        run_model (make_queue (), targets[t], 6000, start);
       }
+}
+
+static EvpTimerQueue *
+make_heap (void)
+{
+  return evp_timer_queue_new_with_heap_max (G_MAXUINT);
+}
+
+static EvpTimerQueue *
+make_wheel (void)
+{
+  return evp_timer_queue_new_with_heap_max (0);
+}
+
+/* goes back and forth between the two all the time */
+static EvpTimerQueue *
+make_mixed (void)
+{
+  return evp_timer_queue_new_with_heap_max ((guint) g_test_rand_int_range (1, 400));
+}
+
+/* Rules: C-7, C-10, C-17, C-19 */
+static void
+test_model (void)
+{
+  run_models (evp_timer_queue_new);
+}
+
+/* Rules: C-7, C-10, C-17, C-19 */
+static void
+test_model_heap (void)
+{
+  run_models (make_heap);
+}
+
+/* Rules: C-7, C-10, C-17, C-19 */
+static void
+test_model_wheel (void)
+{
+  run_models (make_wheel);
+}
+
+/* Rules: C-7, C-10, C-17, C-19 */
+static void
+test_model_mixed (void)
+{
+  run_models (make_mixed);
 }
 
 int
@@ -751,10 +879,15 @@ main (int   argc,
   g_test_add_func ("/evp/handle/timer-queue/cancel-all", test_cancel_all);
   g_test_add_func ("/evp/handle/timer-queue/cancelled-deadline", test_cancelled_deadline);
   g_test_add_func ("/evp/handle/timer-queue/timeout-pattern", test_timeout_pattern);
+  g_test_add_func ("/evp/handle/timer-queue/holes", test_holes);
   g_test_add_func ("/evp/handle/timer-queue/memory-shrinks", test_memory_shrinks);
+  g_test_add_func ("/evp/handle/timer-queue/shrink-while-firing", test_shrink_while_firing);
   g_test_add_func ("/evp/handle/timer-queue/pop-any", test_pop_any);
   g_test_add_func ("/evp/handle/timer-queue/free-with-timers", test_free_with_timers);
   g_test_add_func ("/evp/handle/timer-queue/model", test_model);
+  g_test_add_func ("/evp/handle/timer-queue/model-heap", test_model_heap);
+  g_test_add_func ("/evp/handle/timer-queue/model-wheel", test_model_wheel);
+  g_test_add_func ("/evp/handle/timer-queue/model-mixed", test_model_mixed);
 
   return g_test_run ();
 }
