@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/os/evp-os-fd-private.h"
+
+#include "evp/base/evp-error-private.h"
+#include "evp/base/evp-i18n-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+void
+evp_os_fd_close (int fd)
+{
+  int saved_errno = errno;
+
+  /* never again after EINTR: Linux has closed the descriptor by then, and another thread may own the number */
+  if (fd >= 0)
+    close (fd);
+  errno = saved_errno;
+}
+
+int
+evp_os_fd_steal (EvpFd *fd)
+{
+  int stolen = *fd;
+
+  *fd = EVP_FD_NONE;
+  return stolen;
+}
+
+gboolean
+evp_os_fd_is_open (int fd)
+{
+  int saved_errno = errno;
+  gboolean is_open = fcntl (fd, F_GETFD) >= 0;
+
+  errno = saved_errno;
+  return is_open;
+}
+
+gboolean
+evp_os_fd_set_nonblock (int      fd,
+                        GError **error)
+{
+  int flags = fcntl (fd, F_GETFL);
+
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+    return TRUE;
+  if (flags >= 0 && fcntl (fd, F_SETFL, flags | O_NONBLOCK) == 0)
+    return TRUE;
+  evp_set_error_from_errno (error, errno, _("Cannot make file descriptor %d non-blocking"), fd);
+  return FALSE;
+}
+
+gboolean
+evp_os_fd_set_cloexec (int      fd,
+                       GError **error)
+{
+  int flags = fcntl (fd, F_GETFD);
+
+  if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
+    return TRUE;
+  if (flags >= 0 && fcntl (fd, F_SETFD, flags | FD_CLOEXEC) == 0)
+    return TRUE;
+  evp_set_error_from_errno (error, errno, _("Cannot make file descriptor %d close-on-exec"), fd);
+  return FALSE;
+}
+
+gboolean
+evp_os_fd_pipe (int      fds[2],
+                gboolean nonblock,
+                GError **error)
+{
+#ifdef HAVE_PIPE2
+  if (pipe2 (fds, O_CLOEXEC | (nonblock ? O_NONBLOCK : 0)) == 0)
+    return TRUE;
+#else
+  if (pipe (fds) == 0)
+    {
+      gboolean prepared = TRUE;
+
+      for (int i = 0; i < 2 && prepared; i++)
+        prepared = evp_os_fd_set_cloexec (fds[i], error)
+                   && (!nonblock || evp_os_fd_set_nonblock (fds[i], error));
+      if (prepared)
+        return TRUE;
+      for (int i = 0; i < 2; i++)
+        {
+          evp_os_fd_close (fds[i]);
+          fds[i] = EVP_FD_NONE;
+        }
+      return FALSE;
+    }
+#endif
+  fds[0] = fds[1] = EVP_FD_NONE;
+  evp_set_error_from_errno (error, errno,
+                            _("Cannot make a pipe (if too many files are open, raise the limit with “ulimit -n”)"));
+  return FALSE;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/os/evp-os-fd-private.h"
+
+#include "support/evp-test-support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void
+assert_pipe_flags (gboolean nonblock)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_assert_true (evp_os_fd_pipe (fds, nonblock, &error));
+  g_assert_no_error (error);
+  for (int i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (fcntl (fds[i], F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+      g_assert_cmpint (fcntl (fds[i], F_GETFL) & O_NONBLOCK, ==, nonblock ? O_NONBLOCK : 0);
+    }
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  evp_os_fd_close (fds[0]);
+  evp_os_fd_close (fds[1]);
+}
+
+static void
+test_pipe (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+
+  assert_pipe_flags (FALSE);
+  assert_pipe_flags (TRUE);
+  evp_test_leaks_check (&leaks);
+}
+
+static void
+test_pipe_refused (void)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, none;
+  int fds[2] = { 7, 7 };
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  none = limit;
+  none.rlim_cur = 0;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  gboolean made = evp_os_fd_pipe (fds, TRUE, &error);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+
+  g_assert_false (made);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_assert_nonnull (strstr (error->message, "ulimit -n"));
+  g_assert_cmpint (fds[0], ==, EVP_FD_NONE);
+  g_assert_cmpint (fds[1], ==, EVP_FD_NONE);
+}
+
+static void
+test_scope (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  int number, kept;
+
+  {
+    g_auto (EvpFd) closes_itself = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_auto (EvpFd) stolen = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    number = closes_itself;
+    kept = evp_os_fd_steal (&stolen);
+    g_assert_cmpint (stolen, ==, EVP_FD_NONE);
+    g_assert_true (evp_os_fd_is_open (number));
+  }
+  g_assert_false (evp_os_fd_is_open (number));
+  g_assert_true (evp_os_fd_is_open (kept));
+  evp_os_fd_close (kept);
+  evp_test_leaks_check (&leaks);
+}
+
+static void
+test_close_keeps_errno (void)
+{
+  errno = ERANGE;
+  evp_os_fd_close (EVP_FD_NONE);
+  g_assert_cmpint (errno, ==, ERANGE);
+  evp_os_fd_close (G_MAXINT);
+  g_assert_cmpint (errno, ==, ERANGE);
+  g_assert_false (evp_os_fd_is_open (G_MAXINT));
+  g_assert_cmpint (errno, ==, ERANGE);
+}
+
+static void
+test_flags (void)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  for (int i = 0; i < 2; i++)
+    {
+      /* twice: the second time there is nothing to do */
+      g_assert_true (evp_os_fd_set_nonblock (fds[0], &error));
+      g_assert_true (evp_os_fd_set_cloexec (fds[0], &error));
+    }
+  g_assert_no_error (error);
+  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_NONBLOCK, ==, O_NONBLOCK);
+  g_assert_cmpint (fcntl (fds[0], F_GETFD), ==, FD_CLOEXEC);
+  g_assert_cmpint (fcntl (fds[1], F_GETFL) & O_NONBLOCK, ==, 0);
+  g_assert_cmpint (fcntl (fds[1], F_GETFD), ==, 0);
+  evp_os_fd_close (fds[0]);
+  evp_os_fd_close (fds[1]);
+
+  g_assert_false (evp_os_fd_set_nonblock (G_MAXINT, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+  g_clear_error (&error);
+  g_assert_false (evp_os_fd_set_cloexec (G_MAXINT, &error));
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/evp/os/fd/pipe", test_pipe);
+  g_test_add_func ("/evp/os/fd/pipe-refused", test_pipe_refused);
+  g_test_add_func ("/evp/os/fd/scope", test_scope);
+  g_test_add_func ("/evp/os/fd/close-keeps-errno", test_close_keeps_errno);
+  g_test_add_func ("/evp/os/fd/flags", test_flags);
+
+  return g_test_run ();
+}
