@@ -40,6 +40,11 @@
 #include "evp/selector/evp-select-selector.h"
 #include "evp/selector/evp-selector-key.h"
 #include "evp/selector/evp-selector.h"
+#ifdef __has_include
+# if __has_include (<sys/event.h>)
+#  include "evp/selector/evp-kqueue-selector.h"
+# endif
+#endif
 #include "evp/watcher/evp-abstract-child-watcher.h"
 #include "evp/watcher/evp-base-child-watcher.h"
 #include "evp/watcher/evp-child-handler.h"

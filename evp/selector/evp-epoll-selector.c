@@ -7,7 +7,6 @@
 #include "evp/selector/evp-epoll-private.h"
 #include "evp/selector/evp-selector-table-private.h"
 
-#include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 
@@ -121,13 +120,10 @@ evp_epoll_selector_select (EvpSelector *self,
   EvpEpollSelectorPrivate *priv = evp_epoll_selector_get_private (self);
   EvpEpollEvent events[EVP_EPOLL_BATCH];
   gint64 left = evp_selector_timeout_to_ns (timeout);
-  gint64 deadline = left > 0 ? evp_clock_get_time_ns () : 0;
+  gint64 deadline = evp_selector_deadline (left);
 
   if (!evp_selector_table_check_open (&priv->table, error))
     return NULL;
-
-  if (left > 0)
-    deadline = left > EVP_TIME_NEVER - deadline ? EVP_TIME_NEVER : deadline + left;
 
   evp_selector_table_begin_select (&priv->table);
   for (;;)
@@ -167,10 +163,9 @@ evp_epoll_selector_select (EvpSelector *self,
         {
           break; /* time is over */
         }
-      else if (left > 0)
+      else
         {
-          /* only events that nobody knows: wait on */
-          left = MAX (0, deadline - evp_clock_get_time_ns ());
+          left = evp_selector_time_left (deadline); /* only events that nobody knows: wait on */
         }
     }
   return evp_selector_table_end_select (&priv->table);

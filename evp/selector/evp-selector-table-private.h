@@ -61,5 +61,9 @@ evp_selector_table_peek (const EvpSelectorTable *self,
 
 /* The `timeout` of select() in nanoseconds: −1 for ever, 0 poll, else rounded up. */
 gint64          evp_selector_timeout_to_ns      (double             timeout);
+/* When a wait that begins now and may last @timeout_ns is over: EVP_TIME_NEVER if it is < 0. */
+gint64          evp_selector_deadline           (gint64             timeout_ns);
+/* What is left until then, never less than 0; −1 for ever. */
+gint64          evp_selector_time_left          (gint64             deadline);
 
 G_END_DECLS

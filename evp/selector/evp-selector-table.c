@@ -169,3 +169,28 @@ evp_selector_timeout_to_ns (double timeout)
   ns = evp_clock_seconds_to_ns (timeout);
   return ns == EVP_TIME_NEVER ? -1 : ns;
 }
+
+gint64
+evp_selector_deadline (gint64 timeout_ns)
+{
+  gint64 now;
+
+  if (timeout_ns < 0)
+    return EVP_TIME_NEVER;
+  if (timeout_ns == 0)
+    return 0;
+
+  now = evp_clock_get_time_ns ();
+  return timeout_ns > EVP_TIME_NEVER - now ? EVP_TIME_NEVER : now + timeout_ns;
+}
+
+gint64
+evp_selector_time_left (gint64 deadline)
+{
+  if (deadline == EVP_TIME_NEVER)
+    return -1;
+  if (deadline == 0)
+    return 0;
+
+  return MAX (0, deadline - evp_clock_get_time_ns ());
+}
