@@ -29,7 +29,8 @@ G_BEGIN_DECLS
  * ready. While there are any, the epoll descriptor itself is readable and waits do not block.
  *
  * In the child of a fork() the first use gives the child a set of its own under the same number;
- * the parent's is never touched.
+ * the parent's is never touched. Whoever polls the descriptor elsewhere calls evp_epoll_ensure() first,
+ * each time: it costs two loads.
  *
  * All functions: from one thread at a time. The kernel's descriptor is made on first use.
  */

@@ -4,6 +4,8 @@
 
 #include "evp/selector/evp-epoll-private.h"
 
+#include "evp/os/evp-os-fork-private.h"
+
 #include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
@@ -170,6 +172,7 @@ evp_epoll_rebuild (EvpEpoll *self)
     }
 
   self->rebuilt = self->waits;
+  self->fork_generation = evp_os_fork_generation ();
   if (self->n_always > 0)
     evp_epoll_arm_ready (self);
   for (guint fd = 0; fd < self->n_entries; fd++)
@@ -188,7 +191,7 @@ evp_epoll_rebuild (EvpEpoll *self)
 static inline int
 evp_epoll_use (EvpEpoll *self)
 {
-  if (G_LIKELY (self->fd >= 0))
+  if (G_LIKELY (self->fd >= 0 && self->fork_generation == evp_os_fork_generation ()))
     return 0;
 
   return evp_epoll_rebuild (self);
@@ -415,8 +418,12 @@ evp_epoll_drop (EvpEpoll            *self,
                 const EvpEpollEvent *event)
 {
   const EvpEpollEntry *entry;
+  int saved_errno;
 
-  if (event->fd < 0 || self->fd < 0 || self->rebuilt == self->waits)
+  saved_errno = evp_epoll_use (self);
+  if (saved_errno != 0)
+    return saved_errno;
+  if (event->fd < 0 || self->rebuilt == self->waits)
     return 0;
 
   entry = (guint) event->fd < self->n_entries ? &self->entries[event->fd] : NULL;

@@ -388,6 +388,52 @@ test_more_than_a_batch (Fixture      *f,
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &saved), ==, 0);
 }
 
+/* Rules: Z-30, P-19 */
+static void
+test_fork (Fixture      *f,
+           gconstpointer data)
+{
+  int file = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+  int own, status;
+  pid_t pid;
+
+  g_assert_cmpint (evp_epoll_set (&f->epoll, f->full[0], READ, 1), ==, 0);
+  g_assert_cmpint (evp_epoll_set (&f->epoll, file, READ, 2), ==, 0);
+  own = evp_epoll_get_fd (&f->epoll);
+
+  pid = fork ();
+  if (pid == 0)
+    {
+      int step = 0;
+
+      /* the child has the same descriptors in a set of its own, under the same number */
+      if (evp_epoll_wait (&f->epoll, f->events, EVP_EPOLL_BATCH, 0) != 2)
+        step = 1;
+      else if (evp_epoll_get_fd (&f->epoll) != own)
+        step = 2;
+      else if (evp_epoll_set (&f->epoll, f->full[0], NONE, 0) != 0 ||
+               evp_epoll_set (&f->epoll, file, NONE, 0) != 0 ||
+               evp_epoll_set (&f->epoll, f->empty[0], READ, 3) != 0)
+        step = 3;
+      else if (evp_epoll_wait (&f->epoll, f->events, EVP_EPOLL_BATCH, 0) != 0)
+        step = 4;
+      evp_epoll_clear (&f->epoll);
+      _exit (step);
+    }
+  g_assert_cmpint (pid, >, 0);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+
+  /* the parent's is as it was */
+  g_assert_cmpint (evp_epoll_wait (&f->epoll, f->events, EVP_EPOLL_BATCH, 0), ==, 2);
+  g_assert_cmpint (evp_epoll_set (&f->epoll, file, NONE, 0), ==, 0);
+  expect_one (f, f->full[0], 1, READ);
+  g_assert_cmpint (evp_epoll_set (&f->epoll, f->full[0], NONE, 0), ==, 0);
+  g_assert_cmpint (write (f->empty[1], "x", 1), ==, 1);
+  expect_none (f);
+  close (file);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -403,6 +449,7 @@ main (int   argc,
   ADD ("drop-of-the-past", test_drop_of_the_past);
   ADD ("drop-without-descriptors", test_drop_without_descriptors);
   ADD ("always-ready", test_always_ready);
+  ADD ("fork", test_fork);
   ADD ("more-than-a-batch", test_more_than_a_batch);
 
   return g_test_run ();
