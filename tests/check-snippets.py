@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Code in README.md and doc/*.md is correct: C compiles, Python and shell parse.
+"""Code in README.md and doc/*.md is correct: C and Vala compile, Python and shell parse.
 
-    check-snippets.py --source DIR --build DIR -- CC…
+    check-snippets.py --source DIR --build DIR [--valac VALAC] -- CC…
 """
 
 import argparse
@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```$', re.M | re.S)
 
@@ -20,6 +21,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--source', type=pathlib.Path, required=True)
     parser.add_argument('--build', type=pathlib.Path, required=True)
+    parser.add_argument('--valac', help='Vala is left out without it')
     parser.add_argument('compiler', nargs='+')
     arguments = parser.parse_args()
 
@@ -27,6 +29,17 @@ def main():
                            check=True, capture_output=True, text=True).stdout.split()
     flags += ['-I', arguments.source, '-I', arguments.build, '-Wall', '-Werror', '-Wno-unused-function',
               '-Wno-unused-variable', '-Wno-unused-but-set-variable', '-fsyntax-only', '-x', 'c', '-']
+
+    def compile_vala(place, code):
+        if 'int main' not in code:
+            code += '\nint main () { return 0; }\n'
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / 'snippet.vala').write_text(code, encoding='utf-8')
+            directory = (arguments.build / 'introspection').resolve()
+            result = subprocess.run([arguments.valac, '-C', '--vapidir', directory, '--girdir', directory,
+                                     '--pkg', 'gio-2.0', '--pkg', 'evp-1', 'snippet.vala'],
+                                    cwd=folder, capture_output=True, text=True)
+            return f'{place}: {result.stderr}' if result.returncode else ''
 
     def check(place, language, code):
         if language == 'c':
@@ -42,7 +55,9 @@ def main():
         elif language == 'sh':
             result = subprocess.run(['sh', '-n'], input=code, text=True, capture_output=True)
             return result.stderr and f'{place}: {result.stderr}'
-        elif language not in ('js', 'vala', 'meson', 'text'):
+        elif language == 'vala':
+            return compile_vala(place, code) if arguments.valac else ''
+        elif language not in ('js', 'meson', 'text'):
             return f'{place}: unknown language {language}\n'
         return ''
 

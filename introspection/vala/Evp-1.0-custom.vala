@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+namespace Evp {
+	public abstract class Selector {
+		[CCode (cname = "evp_selector_new_default")]
+		public static Evp.Selector new_default ();
+	}
+}
