@@ -23,6 +23,7 @@
 #include "evp/loop/evp-executor.h"
 #include "evp/loop/evp-future.h"
 #include "evp/loop/evp-loop-statistics.h"
+#include "evp/loop/evp-running-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
 #include "evp/os/evp-capabilities.h"
 #include "evp/policy/evp-abstract-event-loop-policy.h"

@@ -33,7 +33,11 @@ gboolean evp_debug_enabled (EvpDebugFlags key);
  */
 void evp_warn_runtime (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
-/* Tests read here what evp_warn_runtime() said last, and how often it spoke. */
+/* The same at another level: G_LOG_LEVEL_CRITICAL for failures. */
+void evp_log_runtime  (GLogLevelFlags level,
+                       const char    *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* Tests read here what evp_warn_runtime() and evp_log_runtime() said last, and how often it spoke. */
 char *evp_warn_runtime_dup_last  (void);
 guint evp_warn_runtime_get_count (void);
 

@@ -31,17 +31,10 @@ static GMutex last_lock; /* protects the two below */
 static char *last_warning;
 static guint n_warnings;
 
-void
-evp_warn_runtime (const char *format,
-                  ...)
+static void
+log_runtime (GLogLevelFlags level,
+             const char    *message)
 {
-  g_autofree char *message = NULL;
-  va_list args;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-
   g_mutex_lock (&last_lock);
   g_free (last_warning);
   last_warning = g_strdup (message);
@@ -55,10 +48,37 @@ evp_warn_runtime (const char *format,
   const GLogField fields[] = {
     { "GLIB_OLD_LOG_API", "1", -1 },
     { "MESSAGE", message, -1 },
-    { "PRIORITY", "4", -1 },
+    { "PRIORITY", level == G_LOG_LEVEL_CRITICAL ? "3" : "4", -1 },
     { "GLIB_DOMAIN", G_LOG_DOMAIN, -1 },
   };
-  g_log_structured_array (G_LOG_LEVEL_WARNING, fields, G_N_ELEMENTS (fields));
+  g_log_structured_array (level, fields, G_N_ELEMENTS (fields));
+}
+
+void
+evp_log_runtime (GLogLevelFlags level,
+                 const char    *format,
+                 ...)
+{
+  g_autofree char *message = NULL;
+  va_list args;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  log_runtime (level, message);
+}
+
+void
+evp_warn_runtime (const char *format,
+                  ...)
+{
+  g_autofree char *message = NULL;
+  va_list args;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  log_runtime (G_LOG_LEVEL_WARNING, message);
 }
 
 char *

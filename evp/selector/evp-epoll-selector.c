@@ -4,7 +4,7 @@
 
 #include "evp/selector/evp-epoll-selector.h"
 
-#include "evp/selector/evp-epoll-private.h"
+#include "evp/selector/evp-epoll-selector-private.h"
 #include "evp/selector/evp-selector-table-private.h"
 
 #include "evp/base/evp-error-private.h"
@@ -258,4 +258,10 @@ EvpSelector *
 evp_epoll_selector_new (void)
 {
   return g_object_new (EVP_TYPE_EPOLL_SELECTOR, NULL);
+}
+
+EvpEpoll *
+evp_epoll_selector_get_epoll (EvpEpollSelector *self)
+{
+  return &evp_epoll_selector_get_private (EVP_SELECTOR (self))->epoll;
 }

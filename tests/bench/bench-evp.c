@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The workloads that are compared with other event loops, on libevp. Beside the common parameters:
+ *   rounds=1       one round per turn of the main context, as asyncio does (ready)
+ *   selector=NAME  epoll, poll or select
+ *   watcher=NAME   pidfd, threaded, safe, fast, multi-loop or glib (children)
+ *   start=posix    children started by posix_spawn() and watched, instead of as subprocesses
+ */
+#include "bench-peer.h"
+
+#include <evp/evp.h>
+
+static EvpAbstractEventLoop *loop;
+
+static EvpAbstractEventLoop *
+new_loop (void)
+{
+  const char *name = param_str ("selector", "");
+  EvpSelector *selector = NULL;
+  EvpAbstractEventLoop *made;
+
+  if (!strcmp (name, "poll"))
+    selector = evp_poll_selector_new ();
+  else if (!strcmp (name, "select"))
+    selector = evp_select_selector_new ();
+  else if (!strcmp (name, "epoll"))
+    selector = evp_epoll_selector_new ();
+  made = evp_selector_event_loop_new (selector, NULL, NULL);
+  g_clear_object (&selector);
+  CHECK (made != NULL);
+  if (param ("rounds", 0) == 1)
+    g_object_set (made, "turn-budget", 0.0, NULL);
+  return made;
+}
+
+static void
+run (void)
+{
+  CHECK (evp_event_loop_run_forever (loop, NULL));
+}
+
+/* ---- ready ---- */
+static long to_start, to_run;
+
+static void
+ready_cb (gpointer data)
+{
+  ++*(long *) data;
+  if (--to_run == 0)
+    evp_event_loop_stop (loop);
+  if (to_start > 0)
+    {
+      to_start--;
+      evp_event_loop_call_soon (loop, ready_cb, data, NULL, NULL);
+    }
+}
+
+static void
+run_ready (void)
+{
+  long n = param ("n", 3000000), chains = param ("chains", 1), sum = 0;
+  long *ran = xcalloc ((size_t) chains, sizeof *ran);
+  struct span t;
+
+  loop = new_loop ();
+  to_run = n;
+  to_start = n - chains;
+  t = span_start ();
+  for (long i = 0; i < chains; i++)
+    evp_event_loop_call_soon (loop, ready_cb, &ran[i], NULL, NULL);
+  run ();
+  t = span_end (t);
+  for (long i = 0; i < chains; i++)
+    sum += ran[i];
+  CHECK (sum == n && to_start == 0);
+  emit_span ("op", t, (double) n);
+}
+
+/* ---- timers ---- */
+static void
+timer_cb (gpointer data)
+{
+  if (timer_fired (timer_due (GPOINTER_TO_INT (data))))
+    evp_event_loop_stop (loop);
+}
+
+static void
+run_timers (void)
+{
+  long n = tcheck.n = param ("n", 1000000);
+  bool cancel = !strcmp (param_str ("mode", "fire"), "cancel");
+  int *ms = timer_deadlines (n, 500), *order = random_order (n);
+  EvpTimerHandle **timers = xcalloc ((size_t) n, sizeof *timers);
+  struct span insert, rest;
+
+  loop = new_loop ();
+  tcheck.base = now_ns ();
+  insert = span_start ();
+  for (long i = 0; i < n; i++)
+    timers[i] = evp_event_loop_call_at (loop, (double) timer_due (ms[i]) / 1e9, timer_cb,
+                                        GINT_TO_POINTER (ms[i]), NULL, NULL);
+  insert = span_end (insert);
+  rest = span_start ();
+  if (!cancel)
+    {
+      run ();
+      timer_results (insert, span_end (rest));
+      return;
+    }
+  for (long i = 0; i < n; i++)
+    evp_timer_handle_cancel (timers[order[i]]);
+  rest = span_end (rest);
+  emit ("insert_cpu_ns", (double) insert.cpu / (double) n);
+  emit ("cancel_cpu_ns", (double) rest.cpu / (double) n);
+}
+
+/* ---- fds ---- */
+static void
+pipe_cb (int fd, gpointer data)
+{
+  if (fds_readable (fd))
+    evp_event_loop_stop (loop);
+}
+
+static void
+run_fds (void)
+{
+  struct span t;
+
+  fds_setup ();
+  loop = new_loop ();
+  for (int i = 0; i < net.m; i++)
+    CHECK (evp_event_loop_add_reader (loop, net.pipes[i][0], pipe_cb, NULL, NULL, NULL));
+  t = span_start ();
+  fds_start ();
+  run ();
+  emit_span ("event", span_end (t), (double) net.events);
+}
+
+/* ---- threadsafe ---- */
+static void
+post_cb (gpointer data)
+{
+  guint64 packed = GPOINTER_TO_SIZE (data);
+
+  if (post_ran ((int) (packed >> 48), (long) (packed & ((G_GUINT64_CONSTANT (1) << 48) - 1))))
+    evp_event_loop_stop (loop);
+}
+
+static void *
+producer (void *arg)
+{
+  guint64 self = GPOINTER_TO_SIZE (arg);
+
+  for (long i = 0; i < posts.n / posts.producers; i++)
+    evp_event_loop_call_soon_threadsafe (loop, post_cb, GSIZE_TO_POINTER (self << 48 | (guint64) i), NULL, NULL);
+  return NULL;
+}
+
+static void
+run_threadsafe (void)
+{
+  struct span t;
+
+  loop = new_loop ();
+  t = span_start ();
+  posts_setup (producer);
+  run ();
+  posts_finish (t);
+}
+
+/* ---- children ---- */
+static EvpAbstractChildWatcher *watcher;
+static bool by_posix_spawn;
+static EvpSubprocessOptions *options;
+
+static void kid_start (bool stays);
+
+static void
+kid_ended (int returncode)
+{
+  int next = kid_exited (returncode);
+
+  if (next < 0)
+    evp_event_loop_stop (loop);
+  if (next > 0)
+    {
+      kids.spawned++;
+      kid_start (false);
+    }
+}
+
+static void
+kid_cb (GPid pid, int returncode, gpointer data)
+{
+  if (GPOINTER_TO_INT (data) == 0)
+    kid_ended (returncode);
+}
+
+static void
+kid_exited_cb (EvpSubprocess *process, int returncode, gpointer data)
+{
+  kid_ended (returncode);
+  g_object_unref (process);
+}
+
+static void
+kid_started_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  EvpSubprocess *process = evp_event_loop_subprocess_exec_finish (loop, result, NULL);
+
+  CHECK (process != NULL);
+  if (GPOINTER_TO_INT (data) == 0)
+    {
+      if (evp_subprocess_get_returncode (process) != EVP_RETURNCODE_NONE)
+        kid_exited_cb (process, evp_subprocess_get_returncode (process), NULL);
+      else
+        g_signal_connect (process, "exited", G_CALLBACK (kid_exited_cb), NULL);
+    }
+}
+
+static void
+kid_start (bool stays)
+{
+  if (by_posix_spawn)
+    {
+      pid_t pid;
+
+      evp_child_watcher_enter (watcher);
+      pid = kids_posix_spawn (stays);
+      CHECK (evp_child_watcher_add_child_handler (watcher, pid, kid_cb, GINT_TO_POINTER (stays), NULL, NULL));
+      evp_child_watcher_exit (watcher);
+      if (stays)
+        kids.pids[kids.spawned++] = pid;
+    }
+  else
+    {
+      const char *argv[] = { kids_path (stays), NULL };
+      uint64_t t = thread_cpu_ns ();
+
+      evp_event_loop_subprocess_exec_async (loop, argv, options, NULL, kid_started_cb, GINT_TO_POINTER (stays));
+      kids.spawn_cpu += thread_cpu_ns () - t;
+    }
+}
+
+static struct span kids_span;
+
+static void
+kids_begin_cb (gpointer data)
+{
+  /* inside the loop, because some watchers want a running one */
+  for (long i = 0; i < kids.live; i++)
+    {
+      bool posix = by_posix_spawn;
+
+      by_posix_spawn = true;
+      kids.spawned = i;
+      kid_start (true);
+      by_posix_spawn = posix;
+    }
+  kids.spawned = 0;
+  kids.spawn_cpu = 0;
+  kids_span = span_start ();
+  while (kids.spawned < kids.spawn && kids.spawned < kids.conc)
+    {
+      kids.spawned++;
+      kid_start (false);
+    }
+}
+
+static void
+run_children (void)
+{
+  const char *name = param_str ("watcher", "");
+
+  kids_setup ();
+  by_posix_spawn = !strcmp (param_str ("start", ""), "posix");
+  loop = new_loop ();
+  if (!strcmp (name, "threaded"))
+    watcher = evp_threaded_child_watcher_new ();
+  else if (!strcmp (name, "safe"))
+    watcher = evp_safe_child_watcher_new ();
+  else if (!strcmp (name, "fast"))
+    watcher = evp_fast_child_watcher_new ();
+  else if (!strcmp (name, "multi-loop"))
+    watcher = evp_multi_loop_child_watcher_new ();
+  else if (!strcmp (name, "glib"))
+    watcher = evp_glib_child_watcher_new ();
+  else
+    watcher = evp_pidfd_child_watcher_new ();
+  options = evp_subprocess_options_new ();
+  evp_subprocess_options_set_child_watcher (options, watcher);
+  CHECK (evp_child_watcher_attach_loop (watcher, loop, NULL));
+  evp_event_loop_call_soon (loop, kids_begin_cb, NULL, NULL, NULL);
+  run ();
+  kids_span = span_end (kids_span);
+  /* the ones that stay are killed by the harness and must not be reported as lost */
+  for (long i = 0; i < kids.live; i++)
+    evp_child_watcher_remove_child_handler (watcher, kids.pids[i]);
+  kids_results (kids_span);
+}
+
+/* ---- loop ---- */
+static void
+use_cb (gpointer data)
+{
+  ++*(long *) data;
+  evp_event_loop_stop (loop);
+}
+
+static void
+run_loop (void)
+{
+  long n = param ("n", 5000), use = param ("use", 0), ran = 0;
+  struct span t = span_start ();
+
+  for (long i = 0; i < n; i++)
+    {
+      loop = new_loop ();
+      if (use)
+        {
+          evp_event_loop_call_soon (loop, use_cb, &ran, NULL, NULL);
+          run ();
+        }
+      CHECK (evp_event_loop_close (loop, NULL));
+      g_object_unref (loop);
+    }
+  t = span_end (t);
+  CHECK (ran == (use ? n : 0));
+  emit_span ("loop", t, (double) n);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct workload all[] = {
+    { "ready", run_ready }, { "timers", run_timers }, { "fds", run_fds }, { "threadsafe", run_threadsafe },
+    { "children", run_children }, { "loop", run_loop }, { NULL, NULL } };
+  return bench_main ("evp", all, argc, argv);
+}
