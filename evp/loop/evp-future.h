@@ -56,5 +56,8 @@ EVP_AVAILABLE_IN_1_0
 void                  evp_future_ready_callback       (GObject              *source,
                                                        GAsyncResult         *result,
                                                        gpointer              user_data);
+EVP_AVAILABLE_IN_1_0
+void                  evp_future_chain                (EvpFuture            *self,
+                                                       EvpFuture            *target);
 
 G_END_DECLS
