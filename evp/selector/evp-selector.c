@@ -433,8 +433,8 @@ evp_selector_unregister (EvpSelector *self,
  * It is asyncio's `BaseSelector.select()`. Use it from the thread of the selector.
  * For the cost see the classes.
  *
- * Returns: (transfer container) (element-type EvpSelectorKey): the keys of the file descriptors
- *   that are ready; empty after a timeout
+ * Returns: (transfer full) (element-type EvpSelectorKey): the keys of the file descriptors
+ *   that are ready; empty after a timeout. In C the array releases the keys.
  *
  * Since: 1.0
  */
@@ -511,8 +511,8 @@ evp_selector_get_key (EvpSelector *self,
  *
  * Use it from the thread of the selector. O(n).
  *
- * Returns: (transfer container) (nullable) (element-type EvpSelectorKey): the keys, in no
- *   particular order, or %NULL after [method@Evp.Selector.close]
+ * Returns: (transfer full) (nullable) (element-type EvpSelectorKey): the keys, in no
+ *   particular order, or %NULL after [method@Evp.Selector.close]. In C the array releases the keys.
  *
  * Since: 1.0
  */
@@ -566,4 +566,58 @@ evp_selector_get_fd (EvpSelector *self)
   g_return_val_if_fail (EVP_IS_SELECTOR (self), -1);
 
   return EVP_SELECTOR_GET_CLASS (self)->get_fd (self);
+}
+
+/*
+ * A binding must know whether the array releases its elements. What a slot returns must be (transfer
+ * full), or a list that was made on the spot in Python dies before C sees it; what the methods return
+ * releases its elements, which is (transfer container). But a method and a slot of one name
+ * are given one annotation, and other names would be unlike asyncio. So Python and JavaScript
+ * call these two by the names of the methods.
+ */
+
+/**
+ * evp_selector_select_keys: (rename-to evp_selector_select)
+ * @self: a selector
+ * @timeout: seconds to wait at least; 0 only looks, negative waits for ever
+ * @error: return location for an error
+ *
+ * Waits until at least one file descriptor is ready, or the time is over.
+ *
+ * This is [method@Evp.Selector.select] for languages other than C; it does and costs the same.
+ *
+ * Use it from the thread of the selector.
+ *
+ * Returns: (transfer container) (element-type EvpSelectorKey): the keys of the file descriptors
+ *   that are ready; empty after a timeout
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+evp_selector_select_keys (EvpSelector *self,
+                          double       timeout,
+                          GError     **error)
+{
+  return evp_selector_select (self, timeout, error);
+}
+
+/**
+ * evp_selector_list_keys: (rename-to evp_selector_get_map)
+ * @self: a selector
+ *
+ * Lists the keys of all file descriptors that are registered.
+ *
+ * This is [method@Evp.Selector.get_map] for languages other than C; it does and costs the same.
+ *
+ * Use it from the thread of the selector.
+ *
+ * Returns: (transfer container) (nullable) (element-type EvpSelectorKey): the keys, in no
+ *   particular order, or %NULL after [method@Evp.Selector.close]
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+evp_selector_list_keys (EvpSelector *self)
+{
+  return evp_selector_get_map (self);
 }

@@ -95,4 +95,12 @@ void            evp_selector_close       (EvpSelector  *self);
 EVP_AVAILABLE_IN_1_0
 int             evp_selector_get_fd      (EvpSelector  *self);
 
+/* select() and get_map() as Python and JavaScript see them */
+EVP_AVAILABLE_IN_1_0
+GPtrArray      *evp_selector_select_keys (EvpSelector  *self,
+                                          double        timeout,
+                                          GError      **error) G_GNUC_WARN_UNUSED_RESULT;
+EVP_AVAILABLE_IN_1_0
+GPtrArray      *evp_selector_list_keys   (EvpSelector  *self);
+
 G_END_DECLS

@@ -226,6 +226,40 @@ test_chain_up (void)
   g_assert_finalize_object (selector);
 }
 
+/* Rules: S-7, S-10 */
+static void
+test_names_for_bindings (void)
+{
+  EvpSelector *selector = evp_poll_selector_new ();
+  g_autoptr (EvpSelectorKey) key = NULL;
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  key = evp_selector_register (selector, fds[1], EVP_IO_EVENTS_WRITE, NULL, &error);
+  g_assert_no_error (error);
+  {
+    g_autoptr (GPtrArray) ready = evp_selector_select_keys (selector, -1, &error);
+    g_autoptr (GPtrArray) all = evp_selector_list_keys (selector);
+
+    g_assert_no_error (error);
+    g_assert_cmpuint (ready->len, ==, 1);
+    g_assert_true (g_ptr_array_index (ready, 0) == key);
+    g_assert_cmpuint (all->len, ==, 1);
+    g_assert_true (g_ptr_array_index (all, 0) == key);
+  }
+  evp_selector_close (selector);
+  g_assert_null (evp_selector_select_keys (selector, -1, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_assert_null (evp_selector_list_keys (selector));
+  close (fds[0]);
+  close (fds[1]);
+
+  /* neither the arrays nor the selector kept the key */
+  g_assert_finalize_object (selector);
+  g_assert_finalize_object (g_steal_pointer (&key));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -235,6 +269,7 @@ main (int   argc,
   g_test_add_func ("/evp/selector/selector/slots-left-out", test_slots_left_out);
   g_test_add_func ("/evp/selector/selector/slots-without-reason", test_slots_without_reason);
   g_test_add_func ("/evp/selector/selector/chain-up", test_chain_up);
+  g_test_add_func ("/evp/selector/selector/names-for-bindings", test_names_for_bindings);
 
   return g_test_run ();
 }
