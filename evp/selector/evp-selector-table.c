@@ -18,11 +18,11 @@ void
 evp_selector_table_close (EvpSelectorTable *self)
 {
   g_autofree EvpSelectorKey **keys = g_steal_pointer (&self->keys);
-  g_autoptr (GPtrArray) ready = g_steal_pointer (&self->ready);
   guint size = self->size;
 
   self->closed = TRUE;
   self->size = self->n_keys = 0;
+  g_clear_pointer (&self->ready, g_ptr_array_unref);
   for (guint fd = 0; fd < size; fd++)
     g_clear_object (&keys[fd]);
 }
