@@ -7,6 +7,7 @@
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-base-event-loop-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-running-loop-private.h"
 
@@ -173,7 +174,14 @@ static GMutex closed_lock;
 static gboolean
 evp_future_lock (EvpFuture *self)
 {
-  if (self->loop != NULL && G_LIKELY (!evp_event_loop_is_closed (self->loop)))
+  EvpLoopCore *core;
+  gboolean closed;
+
+  if (self->loop == NULL)
+    return FALSE;
+  core = evp_loop_peek_core (self->loop);
+  closed = core != NULL ? core->closed : evp_event_loop_is_closed (self->loop);
+  if (G_LIKELY (!closed))
     return FALSE;
   g_mutex_lock (&closed_lock);
   return TRUE;
@@ -522,8 +530,10 @@ evp_future_new (EvpAbstractEventLoop *loop)
     loop = evp_running_loop_get ();
   if (loop != NULL)
     {
+      EvpLoopCore *core = evp_loop_peek_core (loop);
+
       self->loop = g_object_ref (loop);
-      if (G_UNLIKELY (evp_event_loop_get_debug (loop)))
+      if (G_UNLIKELY (core != NULL ? core->debug : evp_event_loop_get_debug (loop)))
         evp_future_remember_creation (self);
     }
   return self;
