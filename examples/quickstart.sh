@@ -15,10 +15,11 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 prepare build languages
 
 say "Building libevp into _build"
+# shellcheck disable=SC2086
 if [ -f "$top/_build/build.ninja" ]; then
-  configure "$top/_build" || exit 1
+  configure "$top/_build" $features || exit 1
 else
-  configure "$top/_build" -Dtests=false || exit 1
+  configure "$top/_build" -Dtests=false $features || exit 1
 fi
 build "$top/_build" || exit 1
 echo "Done."

@@ -25,6 +25,10 @@ GLIB = '{http://www.gtk.org/introspection/glib/1.0}'
 WITHOUT_COMMENT = {'evp_error_quark'}
 
 
+# only where the system has it
+ELSEWHERE = () if sys.platform.startswith(('darwin', 'freebsd')) else ('evp_kqueue_selector_',)
+
+
 def exported(library):
     output = subprocess.run(['nm', '-D', '--defined-only', '--with-symbol-versions', library],
                             check=True, capture_output=True, text=True).stdout
@@ -58,7 +62,7 @@ def main():
         node = re.match(r'(LIBEVP_\S+) \{', line)
         if node:
             version = node.group(1)
-        elif re.match(r'\s+evp_\w+;', line):
+        elif re.match(r'\s+evp_\w+;', line) and not line.strip().startswith(ELSEWHERE):
             mapped[line.strip(' ;')] = version
 
     for symbol in sorted(promised - mapped.keys()):

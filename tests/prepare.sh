@@ -7,6 +7,7 @@
 #   configure DIR OPTS  configures a build folder, or brings it up to date
 #   build DIR           compiles it
 #   say TEXT            a heading
+#   $features           options for what has to be there, now that its packages are
 
 # The system's own programs come first: another python3 on the path would have no PyGObject, and
 # several of the tools below are Python scripts that ask for whatever python3 is first.
@@ -78,6 +79,8 @@ check_without_apt ()
   fi
 }
 
+features=
+
 prepare ()
 {
   say "Looking for what is needed"
@@ -86,6 +89,15 @@ prepare ()
     check_without_apt
     return
   fi
+
+  # what could be installed is not left out in silence when something is wrong with it
+  features="-Dnls=enabled -Dio_uring=enabled"
+  for need in "$@"; do
+    case $need in
+      languages) features="$features -Dintrospection=enabled -Dpython=enabled" ;;
+      tests) features="$features -Dgjs=enabled -Dvapi=enabled -Dman=enabled -Ddocumentation=enabled" ;;
+    esac
+  done
 
   missing=
   for need in "$@"; do

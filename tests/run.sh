@@ -28,6 +28,9 @@ done
 
 LC_ALL=C.UTF-8
 export LC_ALL
+# the tests set these where they need them
+unset EVP_POLICY EVP_CHILD_WATCHER EVP_SELECTOR EVP_PROACTOR EVP_DEBUG
+unset G_DEBUG G_MESSAGES_DEBUG G_ENABLE_DIAGNOSTIC DESTDIR MESON_TESTTHREADS
 
 # what report.py gets to read: the logs of meson, and what did not even come so far
 results=
@@ -54,7 +57,8 @@ prepare build languages tests
 find_meson
 
 say "1. Everything"
-if ! configure "$top/_build" -Dtests=true -Dexamples=true -Dwerror=true; then
+# shellcheck disable=SC2086
+if ! configure "$top/_build" -Dtests=true -Dexamples=true -Dwerror=true $features; then
   cannot everything configured
 else
   sed -n '/^  Features/,/^$/p' "$log"
