@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "evp/loop/evp-abstract-event-loop.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The GAsyncResult of an `_async()` function of a loop: what GTask is for a main context. Its callback
+ * runs as an ordinary callback of the loop, in the order of everything else there, whatever the
+ * thread-default context was when the function was called, and costs no GSource.
+ *
+ * Everything happens on the loop's thread; the cancellable may be cancelled from any.
+ */
+#define EVP_TYPE_LOOP_TASK (evp_loop_task_get_type ())
+
+G_DECLARE_FINAL_TYPE (EvpLoopTask, evp_loop_task, EVP, LOOP_TASK, GObject)
+
+/* Called on the loop's thread, once, for a task that has not returned. */
+typedef void (*EvpLoopTaskFunc) (EvpLoopTask *self,
+                                 gpointer     data);
+
+EvpLoopTask          *evp_loop_task_new               (EvpAbstractEventLoop *loop,
+                                                       gpointer              source_object,
+                                                       gpointer              tag,
+                                                       GCancellable         *cancellable,
+                                                       GAsyncReadyCallback   callback,
+                                                       gpointer              user_data);
+gpointer              evp_loop_task_get_source        (EvpLoopTask          *self);
+GCancellable         *evp_loop_task_get_cancellable   (EvpLoopTask          *self);
+gboolean              evp_loop_task_get_returned      (EvpLoopTask          *self);
+/* Calls @func when the cancellable is cancelled, also if it already was; never from inside this call. */
+void                  evp_loop_task_set_cancel_func   (EvpLoopTask          *self,
+                                                       EvpLoopTaskFunc       func,
+                                                       gpointer              data);
+
+/*
+ * The first return counts; later ones are dropped. The callback runs through the loop. If the loop has
+ * been closed, it runs in the thread-default main context instead.
+ */
+void                  evp_loop_task_return_int        (EvpLoopTask          *self,
+                                                       gssize                value);
+void                  evp_loop_task_return_pointer    (EvpLoopTask          *self,
+                                                       gpointer              value,
+                                                       GDestroyNotify        destroy);
+void                  evp_loop_task_return_error      (EvpLoopTask          *self,
+                                                       GError               *error); /* (transfer full) */
+void                  evp_loop_task_return_new_error  (EvpLoopTask          *self,
+                                                       GQuark                domain,
+                                                       int                   code,
+                                                       const char           *format,
+                                                       ...) G_GNUC_PRINTF (4, 5);
+/*
+ * Calls the callback before it returns: for a callback of the loop that exists for this task alone, and
+ * for what the loop drops while it closes, when nothing can be scheduled any more.
+ */
+void                  evp_loop_task_return_pointer_now (EvpLoopTask         *self,
+                                                        gpointer             value,
+                                                        GDestroyNotify       destroy);
+void                  evp_loop_task_return_error_now   (EvpLoopTask         *self,
+                                                        GError              *error); /* (transfer full) */
+
+gboolean              evp_loop_task_is_valid          (gpointer              result,
+                                                       gpointer              source_object,
+                                                       gpointer              tag);
+gssize                evp_loop_task_propagate_int     (EvpLoopTask          *self,
+                                                       GError              **error);
+gpointer              evp_loop_task_propagate_pointer (EvpLoopTask          *self,
+                                                       GError              **error);
+
+G_END_DECLS

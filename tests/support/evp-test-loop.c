@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "support/evp-test-loop.h"
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  EvpCallback body;
+  gpointer user_data;
+} Body;
+
+static void
+body_cb (gpointer user_data)
+{
+  Body *body = user_data;
+
+  body->body (body->user_data);
+  evp_event_loop_stop (body->loop);
+}
+
+void
+evp_test_run_in_loop (EvpAbstractEventLoop *loop,
+                      EvpCallback           callback,
+                      gpointer              user_data)
+{
+  g_autoptr (GError) error = NULL;
+  Body body = { loop, callback, user_data };
+
+  evp_event_loop_call_soon (loop, body_cb, &body, NULL, &error);
+  g_assert_no_error (error);
+  evp_event_loop_run_forever (loop, &error);
+  g_assert_no_error (error);
+}
+
+void
+evp_test_ready_cb (GObject      *source,
+                   GAsyncResult *result,
+                   gpointer      user_data)
+{
+  EvpTestAwait *await = user_data;
+
+  g_assert_null (await->result);
+  await->result = g_object_ref (result);
+}
+
+GAsyncResult *
+evp_test_await (EvpTestAwait *await)
+{
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (await->loop);
+
+  /* an _async() function never calls back before it has returned */
+  g_assert_null (await->result);
+  while (await->result == NULL)
+    g_main_context_iteration (context, TRUE);
+  return await->result;
+}
+
+void
+evp_test_await_clear (EvpTestAwait *await)
+{
+  g_clear_object (&await->result);
+}
+
+void
+evp_test_run_until (EvpAbstractEventLoop *loop,
+                    gboolean             *flag)
+{
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (loop);
+
+  while (!*flag)
+    g_main_context_iteration (context, TRUE);
+}
+
+static void
+mark_cb (gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+void
+evp_test_run_ready (EvpAbstractEventLoop *loop)
+{
+  for (int i = 0; i < 3; i++)
+    {
+      gboolean seen = FALSE;
+
+      evp_event_loop_call_soon (loop, mark_cb, &seen, NULL, NULL);
+      evp_test_run_until (loop, &seen);
+    }
+}

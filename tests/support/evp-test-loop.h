@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "evp/loop/evp-abstract-event-loop.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Straight-line tests of asynchronous functions: the body of a test runs in a callback of a running
+ * loop, and waits there by running the loop's context further.
+ */
+
+/* Calls @body from run_forever() of @loop, and returns when it has returned. */
+void          evp_test_run_in_loop (EvpAbstractEventLoop *loop,
+                                    EvpCallback           body,
+                                    gpointer              user_data);
+
+/* A GAsyncResult to come. Its address is the user_data of evp_test_ready_cb(). */
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  GAsyncResult *result;
+} EvpTestAwait;
+
+void          evp_test_ready_cb    (GObject              *source,
+                                    GAsyncResult         *result,
+                                    gpointer              await);
+/* Runs the loop until there is a result. It stays the EvpTestAwait's until evp_test_await_clear(). */
+GAsyncResult *evp_test_await       (EvpTestAwait         *await);
+void          evp_test_await_clear (EvpTestAwait         *await);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (EvpTestAwait, evp_test_await_clear)
+
+/* Runs the loop until *@flag is TRUE. */
+void          evp_test_run_until   (EvpAbstractEventLoop *loop,
+                                    gboolean             *flag);
+/* Runs what is ready now, without waiting: a few turns of the loop. */
+void          evp_test_run_ready   (EvpAbstractEventLoop *loop);
+
+G_END_DECLS
