@@ -216,7 +216,7 @@ evp_loop_core_post (EvpLoopCore   *self,
 
   if (!evp_inbox_post (&self->inbox, callback, user_data, destroy))
     return FALSE;
-  if (owner == NULL)
+  if (owner == NULL && (__atomic_load_n (&self->slow, __ATOMIC_RELAXED) & EVP_LOOP_SLOW_POSTED) == 0)
     evp_loop_core_set_slow (self, EVP_LOOP_SLOW_POSTED, TRUE);
   evp_loop_core_wake (self);
   return TRUE;
