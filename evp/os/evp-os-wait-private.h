@@ -17,7 +17,11 @@ typedef enum
 /* Looks at one child without blocking; reaps it if it has ended. */
 EvpWaitResult evp_os_wait_reap      (pid_t pid,
                                      int  *returncode);
-/* The same through a pidfd. */
+/* Looks at one child without blocking, and leaves it as it is. */
+EvpWaitResult evp_os_wait_look      (pid_t pid);
+/* The same for any child: one that has ended and is not reaped yet; FALSE when there is none. */
+gboolean      evp_os_wait_look_any  (pid_t *pid);
+/* Like evp_os_wait_reap() through a pidfd. */
 EvpWaitResult evp_os_wait_reap_pidfd (int   pidfd,
                                       pid_t pid,
                                       int  *returncode);

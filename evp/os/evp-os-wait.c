@@ -92,6 +92,31 @@ evp_os_wait_reap (pid_t pid,
 }
 
 EvpWaitResult
+evp_os_wait_look (pid_t pid)
+{
+  siginfo_t info;
+  int failure, returncode;
+
+  g_return_val_if_fail (pid > 0, EVP_WAIT_LOST);
+
+  failure = wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  return result_of (failure, &info, &returncode);
+}
+
+gboolean
+evp_os_wait_look_any (pid_t *pid)
+{
+  siginfo_t info;
+
+  g_return_val_if_fail (pid != NULL, FALSE);
+
+  if (wait_for (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    return FALSE;
+  *pid = info.si_pid;
+  return TRUE;
+}
+
+EvpWaitResult
 evp_os_wait_reap_pidfd (int   pidfd,
                         pid_t pid,
                         int  *returncode)
