@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-USES = re.compile(r'(?<![\w"])(?:_|N_|evp_ngettext)\s*\(\s*"')
+USES = re.compile(r'(?<![\w"])(?:_|N_|C_|ngettext|evp_ngettext)\s*\(\s*"')
 
 
 def call(*command, **options):
