@@ -39,5 +39,7 @@ guint                  evp_os_signal_take_count        (EvpOsSignalSubscriber *s
 gboolean               evp_os_signal_is_valid          (int                    signum);
 /* Whether the process's handler for @signum is ours right now. */
 gboolean               evp_os_signal_is_installed      (int                    signum);
+/* Whether nobody handles or ignores @signum right now: it has its default effect. */
+gboolean               evp_os_signal_is_default        (int                    signum);
 
 G_END_DECLS

@@ -526,3 +526,12 @@ evp_os_signal_is_installed (int signum)
 
   return evp_os_signal_is_valid (signum) && sigaction (signum, NULL, &current) == 0 && is_ours (&current);
 }
+
+gboolean
+evp_os_signal_is_default (int signum)
+{
+  struct sigaction current;
+
+  return evp_os_signal_is_valid (signum) && sigaction (signum, NULL, &current) == 0
+         && (current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL;
+}

@@ -234,10 +234,13 @@ test_puts_back (void)
 
   sigemptyset (&previous.sa_mask);
   sigaddset (&previous.sa_mask, SIGUSR1);
+  g_assert_true (evp_os_signal_is_default (SIGUSR2));
   g_assert_cmpint (sigaction (SIGUSR2, &previous, NULL), ==, 0);
+  g_assert_false (evp_os_signal_is_default (SIGUSR2));
   plain_calls = 0;
 
   first = subscriber_for (SIGUSR2);
+  g_assert_false (evp_os_signal_is_default (SIGUSR2));
   get_action (SIGUSR2, &now);
   g_assert_cmpint (now.sa_flags & (SA_RESTART | SA_SIGINFO | SA_ONSTACK), ==, SA_RESTART | SA_SIGINFO | SA_ONSTACK);
   second = subscriber_for (SIGUSR2);
