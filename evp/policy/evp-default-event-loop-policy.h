@@ -32,6 +32,21 @@ struct _EvpDefaultEventLoopPolicyClass
 };
 
 EVP_AVAILABLE_IN_1_0
-EvpAbstractEventLoopPolicy *evp_default_event_loop_policy_new (void) G_GNUC_WARN_UNUSED_RESULT;
+EvpAbstractEventLoopPolicy *evp_default_event_loop_policy_new                    (void) G_GNUC_WARN_UNUSED_RESULT;
+EVP_AVAILABLE_IN_1_0
+GType                       evp_default_event_loop_policy_get_loop_type          (EvpDefaultEventLoopPolicy *self);
+EVP_AVAILABLE_IN_1_0
+void                        evp_default_event_loop_policy_set_loop_type          (EvpDefaultEventLoopPolicy *self,
+                                                                                  GType                      loop_type);
+EVP_AVAILABLE_IN_1_0
+GType                       evp_default_event_loop_policy_get_child_watcher_type (EvpDefaultEventLoopPolicy *self);
+EVP_AVAILABLE_IN_1_0
+void                        evp_default_event_loop_policy_set_child_watcher_type (EvpDefaultEventLoopPolicy *self,
+                                                                                  GType                      child_watcher_type);
+EVP_AVAILABLE_IN_1_0
+GType                       evp_default_event_loop_policy_get_selector_type      (EvpDefaultEventLoopPolicy *self);
+EVP_AVAILABLE_IN_1_0
+void                        evp_default_event_loop_policy_set_selector_type      (EvpDefaultEventLoopPolicy *self,
+                                                                                  GType                      selector_type);
 
 G_END_DECLS

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/policy/evp-windows-proactor-event-loop-policy.h"
+
+#include "evp/base/evp-error-private.h"
+#include "evp/base/evp-i18n-private.h"
+#include "evp/policy/evp-abstract-event-loop-policy-private.h"
+#include "evp/policy/evp-default-event-loop-policy-private.h"
+
+/**
+ * EvpWindowsProactorEventLoopPolicy:
+ *
+ * The policy that makes loops that wait for completion on Windows.
+ *
+ * Its name is known from asyncio, and the class exists on every platform, so that programs and
+ * bindings see the same names everywhere. Elsewhere
+ * [method@Evp.AbstractEventLoopPolicy.new_event_loop] fails with %EVP_ERROR_NOT_SUPPORTED; use
+ * [class@Evp.ProactorEventLoopPolicy], which works on every platform. There are no child watchers on
+ * Windows, so both accessors fail with %EVP_ERROR_NOT_SUPPORTED. It keeps one loop per thread like
+ * [class@Evp.DefaultEventLoopPolicy].
+ *
+ * May be used from any thread.
+ *
+ * Known from asyncio as `WindowsProactorEventLoopPolicy`.
+ *
+ * Since: 1.0
+ */
+
+static void evp_windows_proactor_event_loop_policy_iface_init (EvpAbstractEventLoopPolicyInterface *iface);
+
+G_DEFINE_TYPE_WITH_CODE (EvpWindowsProactorEventLoopPolicy, evp_windows_proactor_event_loop_policy,
+                         EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP_POLICY,
+                                                evp_windows_proactor_event_loop_policy_iface_init))
+
+/* what this class filled in; written once, when the class is made */
+static EvpAbstractEventLoopPolicyInterface filled_in;
+
+static EvpAbstractEventLoop *
+evp_windows_proactor_event_loop_policy_new_event_loop (EvpAbstractEventLoopPolicy *policy,
+                                                       GError                    **error)
+{
+  g_set_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED,
+               /* Translators: %s is a class name */
+               _("%s makes loops on Windows only; use EvpSelectorEventLoopPolicy, which works on every platform"),
+               G_OBJECT_TYPE_NAME (policy));
+  return NULL;
+}
+
+static EvpAbstractChildWatcher *
+evp_windows_proactor_event_loop_policy_get_child_watcher (EvpAbstractEventLoopPolicy *policy,
+                                                          GError                    **error)
+{
+  evp_set_error_unimplemented (error, policy, "get_child_watcher");
+  return NULL;
+}
+
+static gboolean
+evp_windows_proactor_event_loop_policy_set_child_watcher (EvpAbstractEventLoopPolicy *policy,
+                                                          EvpAbstractChildWatcher    *watcher,
+                                                          GError                    **error)
+{
+  evp_set_error_unimplemented (error, policy, "set_child_watcher");
+  return FALSE;
+}
+
+static void
+evp_windows_proactor_event_loop_policy_iface_init (EvpAbstractEventLoopPolicyInterface *iface)
+{
+  iface->new_event_loop = evp_windows_proactor_event_loop_policy_new_event_loop;
+  iface->get_child_watcher = evp_windows_proactor_event_loop_policy_get_child_watcher;
+  iface->set_child_watcher = evp_windows_proactor_event_loop_policy_set_child_watcher;
+  filled_in = *iface;
+}
+
+static void
+evp_windows_proactor_event_loop_policy_class_init (EvpWindowsProactorEventLoopPolicyClass *klass)
+{
+}
+
+static void
+evp_windows_proactor_event_loop_policy_init (EvpWindowsProactorEventLoopPolicy *self)
+{
+  GType type = evp_default_event_loop_policy_get_proactor_loop_type ();
+
+  evp_event_loop_policy_check_table (EVP_TYPE_WINDOWS_PROACTOR_EVENT_LOOP_POLICY, &filled_in);
+  /* without such a class the property shows the interface */
+  evp_default_event_loop_policy_fix_loop_type (EVP_DEFAULT_EVENT_LOOP_POLICY (self),
+                                               type != G_TYPE_INVALID ? type : EVP_TYPE_EVENT_LOOP);
+}
+
+/**
+ * evp_windows_proactor_event_loop_policy_new:
+ *
+ * Makes a policy.
+ *
+ * It is not installed; see [func@Evp.set_event_loop_policy].
+ *
+ * May be called from any thread.
+ *
+ * Returns: (transfer full) (type EvpWindowsProactorEventLoopPolicy): a new policy
+ *
+ * Since: 1.0
+ */
+EvpAbstractEventLoopPolicy *
+evp_windows_proactor_event_loop_policy_new (void)
+{
+  return g_object_new (EVP_TYPE_WINDOWS_PROACTOR_EVENT_LOOP_POLICY, NULL);
+}
