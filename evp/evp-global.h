@@ -34,5 +34,11 @@ gboolean                    evp_run                   (EvpMainFunc              
                                                        gpointer                    user_data,
                                                        GDestroyNotify              destroy,
                                                        GError                    **error);
+EVP_AVAILABLE_IN_1_0
+gboolean                    evp_run_in_context        (GMainContext               *main_context,
+                                                       EvpMainFunc                 main_func,
+                                                       gpointer                    user_data,
+                                                       GDestroyNotify              destroy,
+                                                       GError                    **error);
 
 G_END_DECLS
