@@ -50,7 +50,9 @@ arm_timer (EvpLoopCore *core,
         }
       core->timer_armed = EVP_TIME_NEVER;
     }
-  return (int) MIN ((deadline - now + EVP_NSEC_PER_MSEC - 1) / EVP_NSEC_PER_MSEC, MAX_SLEEP_MS);
+  if (deadline - now >= MAX_SLEEP_MS * EVP_NSEC_PER_MSEC)
+    return MAX_SLEEP_MS;
+  return (int) ((deadline - now + EVP_NSEC_PER_MSEC - 1) / EVP_NSEC_PER_MSEC);
 }
 
 static gboolean
