@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/watcher/evp-glib-child-watcher.h"
+
+#include "watcher/watcher-fixture.h"
+
+/* Rules: W-2, W-6, W-47 */
+static void
+test_without_loop (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a child in the default context");
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child first = { 0 }, child = { 0 };
+
+  first.pid = child.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (watcher, &first);
+  test_add (watcher, &child);
+  g_assert_cmpint (first.n_destroyed, ==, 1);
+  kill (child.pid, SIGTERM);
+  while (child.n_calls == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  g_assert_cmpint (first.n_calls, ==, 0);
+  test_watcher_free (watcher);
+}
+
+/* Rules: W-6, W-7 */
+static void
+test_not_ours (void)
+{
+  guint n_warnings = evp_warn_runtime_get_count ();
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child child = { .pid = 1 };
+
+  test_add (watcher, &child);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, EVP_RETURNCODE_LOST);
+  assert_warned (n_warnings, 1, 1);
+  test_watcher_free (watcher);
+}
+
+static void
+subprocess_cb (GObject      *object,
+               GAsyncResult *result,
+               gpointer      user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_subprocess_wait_finish (G_SUBPROCESS (object), result, &error));
+  g_assert_no_error (error);
+  g_main_loop_quit (user_data);
+}
+
+/* Rules: W-23, Z-32 */
+static void
+test_beside_gsubprocess (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "GSubprocess beside the watcher");
+  g_autoptr (GMainLoop) main_loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GSubprocess) subprocess = NULL;
+  g_autoptr (GError) error = NULL;
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child child = { 0 };
+
+  child.pid = evp_test_spawn_child ("exit", "5", NULL);
+  test_add (watcher, &child);
+  subprocess = g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, &error, evp_test_child_path (), "exit", "6", NULL);
+  g_assert_no_error (error);
+  g_subprocess_wait_async (subprocess, NULL, subprocess_cb, main_loop);
+  g_main_loop_run (main_loop);
+  while (child.n_calls == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (g_subprocess_get_exit_status (subprocess), ==, 6);
+  g_assert_cmpint (child.returncode, ==, 5);
+  test_watcher_free (watcher);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/evp/watcher/glib-child-watcher/without-loop", test_without_loop);
+  g_test_add_func ("/evp/watcher/glib-child-watcher/not-ours", test_not_ours);
+  g_test_add_func ("/evp/watcher/glib-child-watcher/beside-gsubprocess", test_beside_gsubprocess);
+
+  return g_test_run ();
+}

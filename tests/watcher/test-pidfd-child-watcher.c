@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/watcher/evp-pidfd-child-watcher-private.h"
+
+#include "evp/os/evp-os-wait-private.h"
+#include "evp/watcher/evp-base-child-watcher.h"
+#include "watcher/watcher-fixture.h"
+
+#include <fcntl.h>
+
+typedef struct
+{
+  EvpTestDeadline *deadline;
+  EvpTestLeaks leaks;
+  EvpAbstractEventLoop *loop;
+  EvpAbstractChildWatcher *watcher;
+  guint n_warnings;
+} Fixture;
+
+static void
+setup (Fixture      *f,
+       gconstpointer data)
+{
+  f->deadline = evp_test_deadline_start (60, "PidfdChildWatcher");
+  f->leaks = evp_test_leaks_begin ();
+  f->n_warnings = evp_warn_runtime_get_count ();
+  f->loop = test_loop_new ();
+  f->watcher = evp_pidfd_child_watcher_new ();
+}
+
+static void
+teardown (Fixture      *f,
+          gconstpointer data)
+{
+  test_watcher_free (f->watcher);
+  if (f->loop != NULL)
+    test_loop_close (f->loop);
+  evp_test_leaks_check (&f->leaks);
+  evp_test_deadline_stop (f->deadline);
+}
+
+/* Rules: W-51, W-53, Z-35 */
+static void
+test_errors (Fixture      *f,
+             gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit former;
+  Child child = { 0 };
+  guint n_fds;
+
+  /* no loop at all */
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, child.pid, child_cb, &child, child_destroy_cb,
+                                                       &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NO_RUNNING_LOOP);
+  g_clear_error (&error);
+
+  /* no descriptor left */
+  test_attach (f->watcher, f->loop);
+  n_fds = evp_test_count_fds ();
+  former = exhaust_fds ();
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, child.pid, child_cb, &child, child_destroy_cb,
+                                                       &error));
+  setrlimit (RLIMIT_NOFILE, &former);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_clear_error (&error);
+  g_assert_cmpuint (evp_test_count_fds (), ==, n_fds);
+
+  /* no such process */
+  kill_and_reap (child.pid);
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, child.pid, child_cb, &child, child_destroy_cb,
+                                                       &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpint (child.n_destroyed, ==, 3);
+  g_assert_cmpint (child.n_calls, ==, 0);
+  g_assert_cmpuint (evp_base_child_watcher_get_n_handlers (EVP_BASE_CHILD_WATCHER (f->watcher)), ==, 0);
+}
+
+/* Rules: W-59 */
+static void
+test_harmless (Fixture      *f,
+               gconstpointer data)
+{
+  struct sigaction action;
+  Child child = { .stop = f->loop };
+  guint n_threads = evp_test_count_threads ();
+  int flags = -1;
+
+  test_attach (f->watcher, f->loop);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (f->watcher, &child);
+  g_assert_cmpuint (evp_test_count_threads (), ==, n_threads);
+  sigaction (SIGCHLD, NULL, &action);
+  g_assert_true (action.sa_handler == SIG_DFL);
+
+  /* the pidfd is the one descriptor that names it, and is close-on-exec */
+  for (int fd = 3; fd < 200 && flags < 0; fd++)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/self/fdinfo/%d", fd);
+      g_autofree char *line = g_strdup_printf ("Pid:\t%d\n", (int) child.pid);
+      g_autofree char *text = NULL;
+
+      if (g_file_get_contents (path, &text, NULL, NULL) && strstr (text, line) != NULL)
+        flags = fcntl (fd, F_GETFD);
+    }
+  g_assert_cmpint (flags, ==, FD_CLOEXEC);
+
+  kill (child.pid, SIGKILL);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.n_calls, ==, 1);
+}
+
+typedef struct
+{
+  Child child;
+  EvpAbstractEventLoop *loop;
+  guint n_fds;
+} Counting;
+
+static void
+counting_cb (GPid     pid,
+             int      returncode,
+             gpointer user_data)
+{
+  Counting *self = user_data;
+
+  self->n_fds = evp_test_count_fds ();
+  evp_event_loop_stop (self->loop);
+}
+
+/* Rules: W-52 */
+static void
+test_closed_before_callback (Fixture      *f,
+                             gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Counting self = { .loop = f->loop };
+  Child first = { .stop = f->loop };
+
+  test_attach (f->watcher, f->loop);
+  /* what the loop opens on first use is open after this */
+  first.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (f->watcher, &first);
+  kill (first.pid, SIGKILL);
+  test_loop_run (f->loop);
+
+  guint n_fds = evp_test_count_fds ();
+  GPid pid = evp_test_spawn_child ("pause", NULL);
+  evp_child_watcher_add_child_handler (f->watcher, pid, counting_cb, &self, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (evp_test_count_fds (), ==, n_fds + 1);
+  kill (pid, SIGKILL);
+  test_loop_run (f->loop);
+  g_assert_cmpuint (self.n_fds, ==, n_fds);
+}
+
+/* Rules: W-57 */
+static void
+test_loop_closed (Fixture      *f,
+                  gconstpointer data)
+{
+  guint n_fds = evp_test_count_fds ();
+  EvpAbstractEventLoop *other = test_loop_new ();
+  Child running = { 0 }, dead = { 0 };
+
+  test_attach (f->watcher, other);
+  running.pid = evp_test_spawn_child ("pause", NULL);
+  dead.pid = evp_test_spawn_child ("exit", "0", NULL);
+  test_add (f->watcher, &running);
+  test_add (f->watcher, &dead);
+  wait_for_zombie (dead.pid);
+  evp_child_watcher_attach_loop (f->watcher, NULL, NULL);
+  test_loop_close (other);
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, f->n_warnings + 2);
+  g_assert_cmpuint (evp_test_count_fds (), ==, n_fds);
+  g_assert_cmpint (running.n_destroyed, ==, 1);
+  g_assert_cmpint (dead.n_destroyed, ==, 1);
+  g_assert_cmpint (running.n_calls + dead.n_calls, ==, 0);
+  /* the one that had ended is reaped, the other is not ours to wait for */
+  g_assert_cmpint (waitpid (dead.pid, NULL, WNOHANG), ==, -1);
+  kill_and_reap (running.pid);
+}
+
+/* Rules: W-51, W-54, W-59 */
+static void
+test_with_pidfd (Fixture      *f,
+                 gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EvpChildHandler) handler = NULL, refused = NULL;
+  Child child = { .stop = f->loop }, stale = { 0 };
+  guint n_fds = evp_test_count_fds ();
+  int pidfd;
+
+  test_attach (f->watcher, f->loop);
+  child.pid = stale.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (f->watcher, &stale);
+  pidfd = evp_os_pidfd_open (child.pid, &error);
+  g_assert_no_error (error);
+  /* a new pidfd is a new child: what was there for the pid is lost */
+  handler = evp_child_handler_new (child.pid, f->loop, child_cb, &child, child_destroy_cb);
+  evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (f->watcher), child.pid, pidfd, handler,
+                                                  &error);
+  g_assert_no_error (error);
+  kill (child.pid, SIGTERM);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  g_assert_cmpint (stale.returncode, ==, EVP_RETURNCODE_LOST);
+  g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, -1);
+
+  /* taken also when it fails */
+  evp_child_watcher_close (f->watcher);
+  pidfd = evp_os_pidfd_open (getpid (), &error);
+  g_assert_no_error (error);
+  refused = evp_child_handler_new (getpid (), f->loop, child_cb, &child, NULL);
+  g_assert_false (evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (f->watcher), getpid (),
+                                                                  pidfd, refused, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_WATCHER_CLOSED);
+  g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, -1);
+  g_clear_object (&handler);
+  g_clear_object (&refused);
+  g_clear_pointer (&f->loop, test_loop_close);
+  g_assert_cmpuint (evp_test_count_fds (), <=, n_fds);
+}
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  EvpAbstractChildWatcher *watcher;
+  Child *child;
+} Foreign;
+
+static gpointer
+foreign_thread (gpointer data)
+{
+  Foreign *self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EvpChildHandler) handler = NULL;
+
+  /* into a loop that runs elsewhere */
+  handler = evp_child_handler_new (self->child->pid, self->loop, child_cb, self->child, child_destroy_cb);
+  evp_child_watcher_add_handler (self->watcher, self->child->pid, handler, &error);
+  g_assert_no_error (error);
+  kill (self->child->pid, SIGKILL);
+  return NULL;
+}
+
+static void
+foreign_cb (gpointer user_data)
+{
+  g_thread_unref (g_thread_new ("foreign", foreign_thread, user_data));
+}
+
+/* Rules: W-2, W-51, W-54 */
+static void
+test_foreign_thread (Fixture      *f,
+                     gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Child child = { .stop = f->loop };
+  Foreign foreign = { f->loop, f->watcher, &child };
+
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  evp_event_loop_set_debug (f->loop, TRUE); /* refuses what comes from other threads */
+  evp_event_loop_call_soon (f->loop, foreign_cb, &foreign, NULL, &error);
+  g_assert_no_error (error);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.returncode, ==, -SIGKILL);
+  g_assert_true (child.thread == g_thread_self ());
+  wait_for_threads (f->leaks.threads);
+}
+
+/* Rules: W-5, W-56 */
+static void
+test_active (Fixture      *f,
+             gconstpointer data)
+{
+  g_assert_true (evp_child_watcher_is_active (f->watcher));
+  test_attach (f->watcher, f->loop);
+  g_assert_true (evp_child_watcher_is_active (f->watcher));
+  evp_child_watcher_close (f->watcher);
+  g_assert_false (evp_child_watcher_is_active (f->watcher));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  if (!evp_os_pidfd_supported (NULL))
+    return 77;
+#define ADD(name, func) g_test_add ("/evp/watcher/pidfd-child-watcher/" name, Fixture, NULL, setup, func, teardown)
+  ADD ("errors", test_errors);
+  ADD ("harmless", test_harmless);
+  ADD ("closed-before-callback", test_closed_before_callback);
+  ADD ("loop-closed", test_loop_closed);
+  ADD ("with-pidfd", test_with_pidfd);
+  ADD ("foreign-thread", test_foreign_thread);
+  ADD ("active", test_active);
+
+  return g_test_run ();
+}
