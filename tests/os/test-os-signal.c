@@ -420,29 +420,45 @@ test_sigchld_ignored_before (void)
   signal (SIGCHLD, SIG_DFL);
 }
 
+static void
+assert_child_succeeds (pid_t pid)
+{
+  /* it has a thread, so it starts after the fork */
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "the forked child");
+  int status;
+
+  g_assert_cmpint (pid, >, 0);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+}
+
 /* Rules: Z-30 */
 static void
 test_fork (void)
 {
-  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (30, "the forked child");
   EvpOsSignalSubscriber *self = subscriber_for (SIGUSR1);
   pid_t pid;
-  int status;
 
+  /* what the child gets is no news for the parent */
   pid = fork ();
-  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    {
+      raise (SIGUSR1);
+      _exit (is_readable (self) || evp_os_signal_take_count (self, SIGUSR1) != 0 ? 1 : 0);
+    }
+  assert_child_succeeds (pid);
+  g_assert_false (is_readable (self));
+
+#ifndef __SANITIZE_THREAD__ /* which, after a fork, keeps back even the signals of raise() */
+  /* a subscriber of the child's own hears, and the inherited one is of no use but can be freed */
+  pid = fork ();
   if (pid == 0)
     {
       g_autoptr (GError) error = NULL;
-      EvpOsSignalSubscriber *own;
+      EvpOsSignalSubscriber *own = evp_os_signal_subscriber_new (NULL);
 
-      raise (SIGUSR1);
-      if (is_readable (self) || evp_os_signal_take_count (self, SIGUSR1) != 0)
-        _exit (1);
       if (evp_os_signal_subscribe (self, SIGUSR2, &error) || !g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED))
         _exit (2);
-      /* a subscriber of the child's own hears, and the inherited one can be freed */
-      own = evp_os_signal_subscriber_new (NULL);
       if (!evp_os_signal_subscribe (own, SIGUSR1, NULL))
         _exit (3);
       raise (SIGUSR1);
@@ -452,9 +468,10 @@ test_fork (void)
       evp_os_signal_subscriber_free (self);
       _exit (evp_os_signal_is_installed (SIGUSR1) ? 5 : 0);
     }
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (status, ==, 0);
+  assert_child_succeeds (pid);
   g_assert_false (is_readable (self));
+#endif
+
   g_assert_true (evp_os_signal_is_installed (SIGUSR1));
   raise (SIGUSR1);
   g_assert_cmpuint (evp_os_signal_take_count (self, SIGUSR1), ==, 1);
