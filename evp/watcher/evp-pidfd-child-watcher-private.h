@@ -16,5 +16,12 @@ gboolean evp_pidfd_child_watcher_add_handler_with_pidfd (EvpPidfdChildWatcher *s
                                                          int                   pidfd,
                                                          EvpChildHandler      *handler,
                                                          GError              **error);
+/*
+ * Signals a watched child through its pidfd: 0 or an errno; ESRCH if it is dead, or not watched (any
+ * more). Any thread.
+ */
+int      evp_pidfd_child_watcher_send_signal            (EvpPidfdChildWatcher *self,
+                                                         GPid                  pid,
+                                                         int                   signum);
 
 G_END_DECLS

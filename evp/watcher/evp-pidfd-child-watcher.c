@@ -12,6 +12,8 @@
 #include "evp/watcher/evp-base-child-watcher-private.h"
 #include "evp/watcher/evp-loop-reader-private.h"
 
+#include <errno.h>
+
 /**
  * EvpPidfdChildWatcher:
  *
@@ -352,6 +354,24 @@ evp_pidfd_child_watcher_add_handler_with_pidfd (EvpPidfdChildWatcher *self,
                                                 GError              **error)
 {
   return evp_pidfd_child_watcher_add (self, pidfd >= 0 ? shared_fd_new (pidfd) : NULL, handler, error);
+}
+
+int
+evp_pidfd_child_watcher_send_signal (EvpPidfdChildWatcher *self,
+                                     GPid                  pid,
+                                     int                   signum)
+{
+  EvpWatchTable *table = evp_base_child_watcher_get_table (self);
+  PidfdWatch *watch;
+  int failed = ESRCH;
+
+  /* the lock keeps the pidfd open; the child may be reaped meanwhile, and then nobody gets the signal */
+  g_mutex_lock (&table->lock);
+  watch = g_hash_table_lookup (table->watches, GINT_TO_POINTER (pid));
+  if (watch != NULL && watch->pidfd != NULL)
+    failed = evp_os_pidfd_send_signal (watch->pidfd->fd, signum);
+  g_mutex_unlock (&table->lock);
+  return failed;
 }
 
 /**
