@@ -25,7 +25,8 @@ evp_event_loop_check_pipe (EvpAbstractEventLoop *self,
 
   if (evp_event_loop_is_closed (self))
     {
-      g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED, _("The event loop is closed; make a new one"));
+      g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
+                           _("The event loop is closed; make a new one"));
       return FALSE;
     }
   if (fd < 0)
