@@ -714,16 +714,17 @@ test_no_process_left (void)
   setrlimit (RLIMIT_NPROC, &limit);
 }
 
-/* From here on, a system call fails whose first argument has one of the flags (0: always). */
+/* From here on, a system call fails if that argument has one of the flags (0: always). */
 static gboolean
 forbid (int     number,
+        int     argument,
         guint32 flags,
         int     error)
 {
-#if G_BYTE_ORDER == G_LITTLE_ENDIAN
-  const guint32 offset = offsetof (struct seccomp_data, args[0]);
-#else
-  const guint32 offset = offsetof (struct seccomp_data, args[0]) + 4;
+  guint32 offset = (guint32) offsetof (struct seccomp_data, args) + (guint32) argument * 8;
+
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  offset += 4;
 #endif
   struct sock_filter code[] = {
     BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
@@ -777,7 +778,7 @@ check_under_sandbox (gboolean (*apply) (void))
 static gboolean
 forbid_vfork (void)
 {
-  return forbid (SYS_clone, CLONE_VFORK, EPERM);
+  return forbid (SYS_clone, 0, CLONE_VFORK, EPERM);
 }
 
 /* Rules */
@@ -790,7 +791,7 @@ test_sandbox_no_vfork (void)
 static gboolean
 forbid_close_range (void)
 {
-  return forbid (SYS_close_range, 0, ENOSYS);
+  return forbid (SYS_close_range, 0, 0, ENOSYS);
 }
 
 /* Rules */
@@ -803,7 +804,7 @@ test_sandbox_no_close_range (void)
 static gboolean
 forbid_pidfd_flag (void)
 {
-  return forbid (SYS_clone, 0x1000 /* CLONE_PIDFD */, EINVAL);
+  return forbid (SYS_clone, 0, 0x1000 /* CLONE_PIDFD */, EINVAL);
 }
 
 /* Rules */
@@ -814,9 +815,38 @@ test_sandbox_no_clone_pidfd (void)
 }
 
 static gboolean
+forbid_unshare (void)
+{
+  return forbid (SYS_close_range, 2, 2 /* CLOSE_RANGE_UNSHARE */, EPERM);
+}
+
+/* Rules */
+static void
+test_sandbox_no_unshare (void)
+{
+  check_under_sandbox (forbid_unshare);
+}
+
+/* The first child shows that it can be done, and then it is forbidden. */
+static gboolean
+forbid_vfork_later (void)
+{
+  EvpOsSpawnRequest request = REQUEST (.argv = ARGV (evp_test_child_path (), "exit", "0"));
+
+  return run (&request) == 0 && forbid_vfork ();
+}
+
+/* Rules */
+static void
+test_sandbox_no_vfork_later (void)
+{
+  check_under_sandbox (forbid_vfork_later);
+}
+
+static gboolean
 forbid_all (void)
 {
-  return forbid_vfork () && forbid_close_range () && forbid (SYS_pidfd_open, 0, EPERM);
+  return forbid_vfork () && forbid_close_range () && forbid (SYS_pidfd_open, 0, 0, EPERM);
 }
 
 /* Rules */
@@ -852,6 +882,8 @@ main (int    argc,
   g_test_add_func ("/evp/os/spawn/threads", test_threads);
   g_test_add_func ("/evp/os/spawn/no-process-left", test_no_process_left);
   g_test_add_func ("/evp/os/spawn/sandbox/no-vfork", test_sandbox_no_vfork);
+  g_test_add_func ("/evp/os/spawn/sandbox/no-vfork-later", test_sandbox_no_vfork_later);
+  g_test_add_func ("/evp/os/spawn/sandbox/no-unshare", test_sandbox_no_unshare);
   g_test_add_func ("/evp/os/spawn/sandbox/no-close-range", test_sandbox_no_close_range);
   g_test_add_func ("/evp/os/spawn/sandbox/no-clone-pidfd", test_sandbox_no_clone_pidfd);
   g_test_add_func ("/evp/os/spawn/sandbox/nothing", test_sandbox_nothing);
