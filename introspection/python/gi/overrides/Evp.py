@@ -1,0 +1,711 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What Evp needs in Python beside its introspection data.
+
+* A Python class that derives from a class of the library gets interface tables of its own, so that
+  its ``do_…()`` methods never reach its parent class, and ``super().do_…()`` chains up.
+* Callbacks take further arguments, as in asyncio, and an exception in one goes to the exception
+  handler of the loop. KeyboardInterrupt and SystemExit stop the loop and come out of
+  ``run_forever()``; so does Ctrl-C.
+* Futures take any value and any exception, and can be awaited.
+* Watchers and selectors can be used with ``with``.
+
+Everything else is as the C documentation says. Without this file, list the interface again in each
+class that overrides: ``class My(Evp.DefaultEventLoopPolicy, Evp.AbstractEventLoopPolicy)``.
+"""
+
+import contextlib
+import inspect
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+
+from gi.repository import Gio, GLib, GObject
+
+from .. import _ossighelper
+from ..module import get_introspection_module
+from ..overrides import override
+
+Evp = get_introspection_module('Evp')
+
+__all__ = []
+
+_interfaces = []
+_classes = {}
+_thread = threading.local()  # run: what runs a loop in this thread; report: what its handler is told
+
+
+def _public(item):
+    globals()[item.__name__] = item
+    __all__.append(item.__name__)
+    return item
+
+
+def _error(code, message):
+    return GLib.Error.new_literal(Evp.Error.quark(), message, code)
+
+
+def _fileno(fd):
+    """A number, or something that has one."""
+    return fd if isinstance(fd, int) else fd.fileno()
+
+
+# Classes
+
+class _Meta(type(Evp.AbstractEventLoop)):
+    """Lists interfaces again for classes written in Python.
+
+    A GType that does not add an interface itself shares the table of its parent, and PyGObject
+    writes an override straight into that table: the parent class would change.
+    """
+
+    def __new__(mcs, name, bases, namespace):
+        if '__module__' not in namespace:  # made by calling type(): it belongs to the caller, not here
+            namespace = dict(namespace, __module__=sys._getframe(1).f_globals.get('__name__'))
+        if namespace['__module__'] != __name__:
+            bases += tuple(interface for interface in _interfaces if interface not in bases
+                           and any(issubclass(base, interface) for base in bases))
+        return super().__new__(mcs, name, bases, namespace)
+
+
+def _chain_up(cls, raw, info):
+    call = info.__get__(None, raw)  # the implementation of exactly this class
+
+    def chain(self, *args):
+        return call(self, *args)
+
+    # set after the class was made, or it would become an implementation
+    setattr(cls, 'do_' + info.get_name(), chain)
+
+
+def _interface(cls):
+    """Registers the override of an interface."""
+    _interfaces.append(override(cls))
+    return _public(cls)
+
+
+def _class(cls):
+    """Registers the override of a derivable class, parents first."""
+    raw = cls.__bases__[0]
+    _classes[raw] = override(cls)
+    for interface in _interfaces:
+        if issubclass(raw, interface.__bases__[0]):
+            for info in interface.__info__.get_vfuncs():
+                _chain_up(cls, raw, info)
+    for parent in raw.__mro__:
+        if parent.__module__ == 'gi.repository.Evp' and hasattr(parent.__info__, 'get_class_struct'):
+            for info in parent.__info__.get_vfuncs():
+                _chain_up(cls, raw, info)
+    return _public(cls)
+
+
+def _plain_classes(*names):
+    """Makes overrides that add nothing but chaining up."""
+    for name in names:
+        raw = getattr(Evp, name, None)
+        if raw is None:
+            continue
+        parent = next((_classes[base] for base in raw.__mro__[1:] if base in _classes), None)
+        bases = (raw, parent) if parent is not None else (raw,) + tuple(
+            interface for interface in _interfaces if issubclass(raw, interface.__bases__[0]))
+        _class(_Meta(name, bases, {'__module__': __name__}))
+
+
+# Exceptions
+
+def _guard(callback, args):
+    """A callback for C: with its further arguments, and nothing comes out of it."""
+    if not callable(callback):
+        raise TypeError(f'a callable is needed, not {type(callback).__name__}')
+
+    def run(*given):
+        try:
+            callback(*given, *args)
+        except BaseException as exception:  # pylint: disable=broad-except
+            _failed(f'exception in callback {callback!r}', exception)
+    return run
+
+
+def _failed(message, exception):
+    run = getattr(_thread, 'run', None)
+    if isinstance(exception, (KeyboardInterrupt, SystemExit)):
+        if run is None:
+            raise exception  # somebody else's main loop: theirs to decide
+        run.leave_with(exception)
+        return
+    try:
+        loop = Evp.get_running_loop()
+    except GLib.Error:
+        sys.excepthook(type(exception), exception, exception.__traceback__)
+        return
+    loop.call_exception_handler(ExceptionContext.from_exception(message, exception))
+
+
+def _gerror(exception):
+    """The GLib.Error that says the same as an exception, for those who are not in Python."""
+    if isinstance(exception, GLib.Error):
+        return exception
+    return _error(Evp.Error.FAILED, ''.join(traceback.format_exception_only(type(exception), exception)).strip())
+
+
+@_public
+@override
+class ExceptionContext(Evp.ExceptionContext):
+    """What an exception handler is told. ``exception`` is the exception itself."""
+
+    @classmethod
+    def from_exception(cls, message, exception):
+        """Describes an exception that happened in Python."""
+        context = Evp.ExceptionContext.new(message)
+        context.set_error(_gerror(exception))
+        if not isinstance(exception, GLib.Error):
+            context.set_string('traceback', ''.join(traceback.format_exception(
+                type(exception), exception, exception.__traceback__)).rstrip())
+        context._exception = exception
+        return context
+
+    @property
+    def exception(self):
+        """What was raised: the exception, or a GLib.Error if it did not happen in Python, or None."""
+        exception = self.__dict__.get('_exception')
+        return exception if exception is not None else self.get_error()
+
+    @property
+    def message(self):
+        """What happened."""
+        return self.get_message()
+
+
+# Asynchronous methods
+
+def _awaitables(cls):
+    """Lets the ``…_async()`` methods of a class be awaited: without a callback they return a future."""
+    raw = cls.__bases__[0]
+    infos = raw.__info__.get_methods()
+    names = {info.get_name() for info in infos}
+    for info in infos:
+        name = info.get_name()
+        finish = name[:-len('_async')] + '_finish'
+        if name.endswith('_async') and finish in names:
+            given = [argument.get_name() for argument in info.get_arguments()]
+            setattr(cls, name, _awaitable(getattr(raw, name), finish, given.index('cancellable')))
+
+
+def _awaitable(start, finish, n_args):
+    def method(self, *args):
+        """Calls back ``callback(source, result, *args)``; without a callback, returns a future."""
+        if len(args) > n_args + 1 and args[n_args + 1] is not None:
+            return start(self, *args[:n_args + 1], _guard(args[n_args + 1], args[n_args + 2:]))
+
+        cancellable = args[n_args] if len(args) > n_args else None
+        if cancellable is None:
+            cancellable = Gio.Cancellable()
+        loop = self if isinstance(self, Evp.AbstractEventLoop) else Evp.get_event_loop()
+        future = loop.create_future()
+
+        def done(source, result):
+            try:
+                value = getattr(source, finish)(result)
+            except GLib.Error as error:
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(value)
+
+        def ended(future):
+            if future.cancelled():
+                cancellable.cancel()
+
+        future.add_done_callback(ended)
+        start(self, *args[:n_args], cancellable, done)
+        return future
+    method.__name__ = start.__name__
+    return method
+
+
+# Running
+
+class _Run:
+    """One call that runs a loop."""
+
+    def __init__(self, loop):
+        self.loop = loop         # None as long as it is not known
+        self.future = None       # what Ctrl-C cancels; else it stops the loop
+        self.exception = None    # what has to come out of the call
+        self.interrupted = False
+
+    def leave_with(self, exception):
+        if self.exception is None:
+            self.exception = exception
+        if self.loop is not None:
+            self.loop.stop()
+
+    def interrupt(self):
+        self.interrupted = True
+        if self.future is not None:
+            self.future.cancel()
+        elif self.loop is not None:
+            self.loop.stop()
+
+    def explains(self, error):
+        """Whether an error is but the consequence of what has to come out."""
+        return ((self.interrupted or self.exception is not None)
+                and any(error.matches(Evp.Error.quark(), code)
+                        for code in (Evp.Error.LOOP_STOPPED, Evp.Error.CANCELLED, Evp.Error.FAILED)))
+
+
+@contextlib.contextmanager
+def _wakes_up_on_signals(context):
+    """Lets Python run its signal handlers while C waits on a main context."""
+    if context is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+        def woken(_fd, _condition):
+            # to be here is enough: Python has run its handlers by now
+            with contextlib.suppress(OSError):
+                numbers = reader.recv(256)
+                if previous >= 0:
+                    os.write(previous, numbers)
+            return True
+
+        source = GLib.unix_fd_source_new(reader.fileno(), GLib.IOCondition.IN)
+        source.set_can_recurse(True)
+        GObject.source_set_closure(source, woken)
+        source.attach(context)
+        try:
+            yield
+        finally:
+            source.destroy()
+            current = signal.set_wakeup_fd(previous)
+            if current != writer.fileno():  # somebody's who set it meanwhile
+                signal.set_wakeup_fd(current)
+
+
+@contextlib.contextmanager
+def _running(loop, context):
+    """Round whatever runs a loop: lets Ctrl-C, KeyboardInterrupt and SystemExit come out of it."""
+    outer = getattr(_thread, 'run', None)
+    run = _thread.run = _Run(loop)
+    try:
+        # PyGObject's, so that main loops nested in a callback end, too
+        with _ossighelper.register_sigint_fallback(run.interrupt), _wakes_up_on_signals(context):
+            try:
+                yield run
+            except GLib.Error as error:
+                if not run.explains(error):
+                    raise
+    finally:
+        _thread.run = outer
+    if run.exception is not None:
+        try:
+            raise run.exception
+        finally:
+            run.exception = None
+
+
+@_interface
+class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
+    def run_forever(self):
+        """Runs until stop(). KeyboardInterrupt and SystemExit of a callback come out of it."""
+        with _running(self, self.dup_main_context()):
+            Evp.AbstractEventLoop.run_forever(self)
+
+    def run_until_complete(self, future):
+        """Runs until a future, or a coroutine, is done, and returns its result."""
+        if inspect.iscoroutine(future):
+            future = self.create_task(future)
+        with _running(self, self.dup_main_context()):
+            try:
+                Evp.AbstractEventLoop.run_until_complete(self, future)
+            except GLib.Error:
+                if not future.done():
+                    raise
+        return future.get_result()
+
+    def call_soon(self, callback, *args):
+        return Evp.AbstractEventLoop.call_soon(self, _guard(callback, args))
+
+    def call_soon_threadsafe(self, callback, *args):
+        """Like call_soon(), from any thread; any thread may cancel the handle."""
+        return Evp.AbstractEventLoop.call_soon_threadsafe_handle(self, _guard(callback, args))
+
+    call_soon_threadsafe_handle = call_soon_threadsafe
+
+    def call_later(self, delay, callback, *args):
+        return Evp.AbstractEventLoop.call_later(self, delay, _guard(callback, args))
+
+    def call_at(self, when, callback, *args):
+        return Evp.AbstractEventLoop.call_at(self, when, _guard(callback, args))
+
+    def add_reader(self, fd, callback, *args):
+        """Runs ``callback(fd, *args)`` while fd, a number or a file, is readable."""
+        return Evp.AbstractEventLoop.add_reader(self, _fileno(fd), _guard(callback, args))
+
+    def add_writer(self, fd, callback, *args):
+        """Runs ``callback(fd, *args)`` while fd, a number or a file, is writable."""
+        return Evp.AbstractEventLoop.add_writer(self, _fileno(fd), _guard(callback, args))
+
+    def remove_reader(self, fd):
+        return Evp.AbstractEventLoop.remove_reader(self, _fileno(fd))
+
+    def remove_writer(self, fd):
+        return Evp.AbstractEventLoop.remove_writer(self, _fileno(fd))
+
+    def add_signal_handler(self, signum, callback, *args):
+        """Runs ``callback(signum, *args)`` after a signal."""
+        return Evp.AbstractEventLoop.add_signal_handler(self, signum, _guard(callback, args))
+
+    def run_in_executor(self, func, *args):
+        """Runs ``func(*args)`` on a worker thread; what it returns or raises is the future's."""
+        return Evp.AbstractEventLoop.run_in_executor(self, _work(func, args))
+
+    def create_task(self, coroutine):
+        """Runs a coroutine that awaits futures of this loop; returns the future of its end."""
+        return _Task(self, coroutine).future
+
+    def set_exception_handler(self, handler, *args):
+        """Has ``handler(loop, context, *args)`` called for what nobody caught; None is the default."""
+        if handler is None:
+            Evp.AbstractEventLoop.set_exception_handler(self, None)
+            return
+
+        def run(loop, context):
+            report = getattr(_thread, 'report', None)
+            if report is not None and report == context:
+                context._exception = report.exception
+            try:
+                handler(loop, context, *args)
+            except (KeyboardInterrupt, SystemExit) as exception:
+                _failed('', exception)
+            except BaseException as exception:  # pylint: disable=broad-except
+                failure = ExceptionContext.from_exception('exception in the exception handler', exception)
+                failure.set_context(context)
+                loop.default_exception_handler(failure)
+        Evp.AbstractEventLoop.set_exception_handler(self, run)
+
+    def call_exception_handler(self, context):
+        outer = getattr(_thread, 'report', None)
+        _thread.report = context
+        try:
+            Evp.AbstractEventLoop.call_exception_handler(self, context)
+        finally:
+            _thread.report = outer
+
+
+_awaitables(AbstractEventLoop)
+
+
+@_public
+def run(main, *args):
+    """Runs a program: ``main(loop, *args)`` returns a future, or is a coroutine, whose result is returned.
+
+    Ctrl-C cancels it, and is a KeyboardInterrupt afterwards.
+    """
+    futures = []
+    with contextlib.ExitStack() as stack:
+        current = stack.enter_context(_running(None, None))
+
+        def start(loop):
+            current.loop = loop
+            stack.enter_context(_wakes_up_on_signals(loop.dup_main_context()))
+            future = None
+            try:
+                future = main(loop, *args)
+                if inspect.iscoroutine(future):
+                    future = loop.create_task(future)
+                if not isinstance(future, Evp.Future):
+                    raise TypeError(f'the main function must return an Evp.Future or a coroutine, not {future!r}')
+            except (KeyboardInterrupt, SystemExit) as exception:
+                current.leave_with(exception)
+                future = loop.create_future()
+                future.cancel()
+            except BaseException as exception:  # pylint: disable=broad-except
+                future = loop.create_future()
+                future.set_exception(exception)
+            current.future = future
+            futures.append(future)
+            return future
+
+        try:
+            Evp.run(start)
+        except GLib.Error:
+            if current.exception is None and futures and futures[0].done() and not futures[0].cancelled():
+                futures[0].get_result()  # raises what it was in Python
+            raise
+    return futures[0].get_result()
+
+
+_plain_classes('BaseEventLoop', 'SelectorEventLoop', 'ProactorEventLoop')
+
+
+# Futures
+
+def _value(value):
+    """What a GValue can hold of Python's values: everything, the rest as the object it is."""
+    kind = type(value)
+    if kind is int:
+        if -2**31 <= value < 2**31:
+            return value
+        if -2**63 <= value < 2**63:
+            return GObject.Value(GObject.TYPE_INT64, value)
+    elif (value is None or kind in (bool, float, str)
+          or isinstance(value, (GObject.Value, GObject.Object, GObject.GBoxed, GLib.Variant, GObject.GEnum,
+                                GObject.GFlags))):
+        return value
+    return GObject.Value(GObject.TYPE_PYOBJECT, value)
+
+
+def _work(func, args):
+    def run(future):
+        try:
+            result = func(*args)
+        except BaseException as exception:  # pylint: disable=broad-except
+            failure = exception
+        else:
+            failure = None
+        with contextlib.suppress(GLib.Error):  # cancelled meanwhile
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(result)
+    if not callable(func):
+        raise TypeError(f'a callable is needed, not {type(func).__name__}')
+    return run
+
+
+@_public
+@override
+class Future(Evp.Future):
+    """A result that comes later: any value, any exception; can be awaited."""
+
+    def set_result(self, value=None):
+        """Completes the future; fails with INVALID_STATE if it is done already."""
+        return Evp.Future.set_result(self, _value(value))
+
+    def set_error(self, error):
+        """Completes the future with an exception; fails with INVALID_STATE if it is done already."""
+        if isinstance(error, type):
+            error = error()
+        if not isinstance(error, BaseException):
+            raise TypeError(f'an exception is needed, not {type(error).__name__}')
+        if self.done():
+            raise _error(Evp.Error.INVALID_STATE, 'The future is done already')
+        given = _gerror(error)
+        if given is not error:
+            self._exception = (error, given.message)
+        if not Evp.Future.set_error(self, given):
+            raise _error(Evp.Error.INVALID_STATE, 'The future is done already')
+        return True
+
+    set_exception = set_error
+
+    def get_result(self):
+        """Returns the result, or raises what the future failed with."""
+        try:
+            return Evp.Future.get_result(self)
+        except GLib.Error as error:
+            exception, message = self.__dict__.get('_exception', (None, None))
+            if exception is not None and error.message == message:
+                raise exception from None
+            raise
+
+    result = get_result
+
+    def exception(self):
+        """Returns what the future failed with, or None; raises if it is cancelled or not done."""
+        if not self.done() or self.cancelled():
+            self.get_result()
+        try:
+            self.get_result()
+        except BaseException as exception:  # pylint: disable=broad-except
+            return exception
+        return None
+
+    def add_done_callback(self, callback, *args):
+        """Runs ``callback(future, *args)`` through the loop when the future is done."""
+        return Evp.Future.add_done_callback(self, _guard(callback, args))
+
+    def await_finish(self, result):
+        Evp.Future.await_finish(self, result)
+        return self.get_result()
+
+    def __await__(self):
+        if not self.done():
+            yield self
+        return self.get_result()
+
+    __iter__ = __await__
+
+
+@_public
+@override
+class Executor(Evp.Executor):
+    def submit(self, loop, func, *args):
+        """Runs ``func(*args)`` on a worker thread; what it returns or raises is the future's."""
+        return Evp.Executor.submit(self, loop, _work(func, args))
+
+
+class _Task:
+    """Drives a coroutine: one step when it starts, and one each time a future that it awaits is done."""
+
+    def __init__(self, loop, coroutine):
+        if not inspect.iscoroutine(coroutine):
+            raise TypeError(f'a coroutine is needed, not {type(coroutine).__name__}')
+        self.loop = loop
+        self.coroutine = coroutine
+        self.awaited = None
+        self.future = loop.create_future()
+        self.future.add_done_callback(self._ended)
+        loop.call_soon(self._step)
+
+    def _ended(self, future):
+        if future.cancelled():
+            if self.awaited is not None:
+                self.awaited.cancel()
+            elif inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CREATED:
+                self.coroutine.close()
+
+    def _step(self, _future=None):
+        self.awaited = None
+        try:
+            if inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CLOSED:
+                return
+            awaited = self.coroutine.send(None)
+        except StopIteration as stop:
+            with contextlib.suppress(GLib.Error):
+                self.future.set_result(stop.value)
+        except (KeyboardInterrupt, SystemExit) as exception:
+            with contextlib.suppress(GLib.Error):
+                self.future.set_exception(exception)
+            raise
+        except BaseException as exception:  # pylint: disable=broad-except
+            with contextlib.suppress(GLib.Error):
+                self.future.set_exception(exception)
+        else:
+            if awaited is None:
+                self.loop.call_soon(self._step)
+            elif isinstance(awaited, Evp.Future):
+                self.awaited = awaited
+                awaited.add_done_callback(self._step)
+                if self.future.cancelled():
+                    awaited.cancel()
+            else:
+                self.coroutine.close()
+                self.future.set_exception(TypeError(f'{awaited!r} is no Evp.Future: it cannot be awaited here'))
+
+
+# Selectors
+
+@_class
+class Selector(Evp.Selector, metaclass=_Meta):
+    def register(self, fd, events, data=None):
+        return Evp.Selector.register(self, _fileno(fd), events, _value(data))
+
+    def modify(self, fd, events, data=None):
+        return Evp.Selector.modify(self, _fileno(fd), events, _value(data))
+
+    def unregister(self, fd):
+        return Evp.Selector.unregister(self, _fileno(fd))
+
+    def get_key(self, fd):
+        return Evp.Selector.get_key(self, _fileno(fd))
+
+    def select(self, timeout=-1):
+        return Evp.Selector.select(self, timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+
+_plain_classes('SelectSelector', 'PollSelector', 'EpollSelector', 'KqueueSelector')
+
+
+@_public
+@override
+class SelectorKey(Evp.SelectorKey):
+    @classmethod
+    def new(cls, fd, events, data=None):
+        return Evp.SelectorKey.new(_fileno(fd), events, _value(data))
+
+    def set_data(self, data):
+        Evp.SelectorKey.set_data(self, _value(data))
+
+
+# Child processes
+
+if hasattr(Evp, 'Subprocess') and issubclass(Evp.Subprocess, GObject.Object):
+    @_public
+    @override
+    class Subprocess(Evp.Subprocess):
+        """A child process. Its return code is None while it runs."""
+
+        def get_returncode(self):
+            returncode = Evp.Subprocess.get_returncode(self)
+            return None if returncode == Evp.RETURNCODE_NONE else returncode
+
+        @property
+        def pid(self):
+            return self.get_pid()
+
+        @property
+        def returncode(self):
+            return self.get_returncode()
+
+        @property
+        def stdin(self):
+            return self.get_stdin()
+
+        @property
+        def stdout(self):
+            return self.get_stdout()
+
+        @property
+        def stderr(self):
+            return self.get_stderr()
+
+    _awaitables(Subprocess)
+
+
+# Child watchers
+
+@_interface
+class AbstractChildWatcher(Evp.AbstractChildWatcher, metaclass=_Meta):
+    def add_child_handler(self, pid, callback, *args):
+        """Runs ``callback(pid, returncode, *args)`` when a child has ended."""
+        return Evp.AbstractChildWatcher.add_child_handler(self, pid, _guard(callback, args))
+
+    def __enter__(self):
+        self.enter()
+        return self
+
+    def __exit__(self, *_exception):
+        self.exit()
+
+
+_plain_classes('BaseChildWatcher', 'PidfdChildWatcher', 'ThreadedChildWatcher', 'SafeChildWatcher',
+               'FastChildWatcher', 'MultiLoopChildWatcher', 'GLibChildWatcher')
+
+
+# Policies
+
+@_interface
+class AbstractEventLoopPolicy(Evp.AbstractEventLoopPolicy, metaclass=_Meta):
+    pass
+
+
+_plain_classes('BaseEventLoopPolicy', 'DefaultEventLoopPolicy', 'SelectorEventLoopPolicy',
+               'ProactorEventLoopPolicy', 'WindowsSelectorEventLoopPolicy', 'WindowsProactorEventLoopPolicy',
+               'MainContextEventLoopPolicy')
