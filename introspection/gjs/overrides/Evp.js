@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What Evp needs in JavaScript beside its introspection data.
+//
+// - Callbacks take further arguments, as in asyncio, and an exception in one, or in the promise that
+//   it returns, goes to the exception handler of the loop.
+// - Methods that end in _async return a promise when they get no callback.
+// - Futures can be awaited, and take any value and any error.
+// - Evp.run() runs a program in the default main context, the only one in which GJS runs promises.
+// - There are no threads in GJS: what would run a function on one fails with NOT_SUPPORTED.
+
+/* exported _init */
+
+const {Gio, GLib, GObject} = imports.gi;
+
+const SIGINT = 2;
+
+function _init() {
+    const Evp = this;
+    const loopMethods = Evp.AbstractEventLoop.prototype;
+    const selectorMethods = Evp.Selector.prototype;
+    const futureMethods = Evp.Future.prototype;
+
+    const wrapped = Symbol('value that a GValue cannot hold');
+    let report = null; // what an exception handler is being told about
+
+    function makeError(code, message) {
+        return new GLib.Error(Evp.Error, code, message);
+    }
+
+    function toGError(error) {
+        return error instanceof GLib.Error ? error : makeError(Evp.Error.FAILED, `${error}`);
+    }
+
+    function describe(message, error) {
+        const context = Evp.ExceptionContext.new(message);
+        context.set_error(toGError(error));
+        if (error?.stack)
+            context.set_string('traceback', error.stack.trimEnd());
+        return context;
+    }
+
+    function failed(message, error) {
+        let loop;
+        try {
+            loop = Evp.get_running_loop();
+        } catch {
+            logError(error, message);
+            return;
+        }
+        const outer = report;
+        report = {error};
+        try {
+            loop.call_exception_handler(describe(message, error));
+        } finally {
+            report = outer;
+        }
+    }
+
+    // a callback for C: with its further arguments, and nothing comes out of it
+    function guard(callback, args) {
+        if (typeof callback !== 'function')
+            throw new TypeError(`a function is needed, not ${callback}`);
+        const message = `exception in callback ${callback.name || '(anonymous)'}`;
+        return (...given) => {
+            try {
+                const result = callback(...given, ...args);
+                if (result instanceof Promise)
+                    result.catch(error => failed(message, error));
+            } catch (error) {
+                failed(message, error);
+            }
+        };
+    }
+
+    // prototype[name] (…first n arguments, callback, …arguments of the callback)
+    function bindCallback(prototype, name, n) {
+        const method = prototype[name];
+        prototype[name] = function (...args) {
+            return method.call(this, ...args.slice(0, n), guard(args[n], args.slice(n + 1)));
+        };
+    }
+
+    // Loops
+
+    bindCallback(loopMethods, 'call_soon', 0);
+    bindCallback(loopMethods, 'call_soon_threadsafe_handle', 0);
+    bindCallback(loopMethods, 'call_later', 1);
+    bindCallback(loopMethods, 'call_at', 1);
+    bindCallback(loopMethods, 'add_reader', 1);
+    bindCallback(loopMethods, 'add_writer', 1);
+    bindCallback(loopMethods, 'add_signal_handler', 1);
+
+    // as in asyncio, it returns the handle
+    loopMethods.call_soon_threadsafe = loopMethods.call_soon_threadsafe_handle;
+
+    const setExceptionHandler = loopMethods.set_exception_handler;
+    loopMethods.set_exception_handler = function (handler, ...args) {
+        if (!handler) {
+            setExceptionHandler.call(this, null);
+            return;
+        }
+        setExceptionHandler.call(this, (loop, context) => {
+            // what was thrown, if it was thrown in JavaScript
+            context.exception = report ? report.error : context.get_error();
+            try {
+                handler(loop, context, ...args);
+            } catch (error) {
+                const failure = describe('exception in the exception handler', error);
+                failure.set_context(context);
+                loop.default_exception_handler(failure);
+            }
+        });
+    };
+
+    function noThreads() {
+        throw makeError(Evp.Error.NOT_SUPPORTED,
+            'GJS cannot run a function on another thread; use an asynchronous operation or a child process');
+    }
+    loopMethods.run_in_executor = noThreads;
+    Evp.Executor.prototype.submit = noThreads;
+
+    // Asynchronous methods
+
+    const asynchronous = [
+        [loopMethods, [
+            'shutdown_default_executor', 'subprocess_exec', 'subprocess_shell', 'sock_recv', 'sock_recv_into',
+            'sock_recvfrom', 'sock_sendall', 'sock_sendto', 'sock_accept', 'sock_connect', 'sendfile', 'sock_sendfile',
+            'getaddrinfo', 'getnameinfo', 'create_connection', 'create_server', 'create_unix_connection',
+            'create_unix_server', 'create_datagram_endpoint', 'start_tls',
+        ]],
+        [futureMethods, ['await']],
+        [Evp.Subprocess?.prototype, ['wait', 'wait_closed', 'communicate']],
+        [Evp.Server?.prototype, ['accept', 'wait_closed']],
+        [Evp.DatagramEndpoint?.prototype, ['receive']],
+    ];
+    for (const [prototype, names] of asynchronous) {
+        for (const name of names) {
+            if (typeof prototype?.[`${name}_async`] === 'function')
+                Gio._promisify(prototype, `${name}_async`, `${name}_finish`);
+        }
+    }
+
+    // Futures
+
+    // numbers, strings, booleans and objects travel as they are; the rest inside of an object
+    function toValue(value) {
+        if (value === undefined)
+            return null;
+        if (Array.isArray(value) || ['bigint', 'symbol', 'function'].includes(typeof value))
+            return {[wrapped]: value};
+        return value;
+    }
+
+    function fromValue(value) {
+        return value !== null && typeof value === 'object' && wrapped in value ? value[wrapped] : value;
+    }
+
+    const setResult = futureMethods.set_result;
+    futureMethods.set_result = function (value) {
+        return setResult.call(this, toValue(value));
+    };
+
+    const setError = futureMethods.set_error;
+    futureMethods.set_error = function (error) {
+        const given = toGError(error);
+        if (!this.done() && given !== error)
+            this._exception = {error, message: given.message};
+        if (!setError.call(this, given))
+            throw makeError(Evp.Error.INVALID_STATE, 'The future is done already');
+        return true;
+    };
+
+    const getResult = futureMethods.get_result;
+    futureMethods.get_result = function () {
+        try {
+            return fromValue(getResult.call(this));
+        } catch (error) {
+            if (this._exception?.message === error.message)
+                throw this._exception.error;
+            throw error;
+        }
+    };
+
+    bindCallback(futureMethods, 'add_done_callback', 0);
+
+    futureMethods.then = function (fulfilled, rejected) {
+        return new Promise((resolve, reject) => {
+            this.add_done_callback(() => {
+                try {
+                    resolve(this.get_result());
+                } catch (error) {
+                    reject(error);
+                }
+            });
+        }).then(fulfilled, rejected);
+    };
+    futureMethods.catch = function (rejected) {
+        return this.then(undefined, rejected);
+    };
+    futureMethods.finally = function (callback) {
+        return this.then().finally(callback);
+    };
+
+    const runUntilComplete = loopMethods.run_until_complete;
+    // returns the result
+    loopMethods.run_until_complete = function (future) {
+        try {
+            runUntilComplete.call(this, future);
+        } catch (error) {
+            if (!future.done())
+                throw error;
+        }
+        return future.get_result();
+    };
+
+    // Selectors
+
+    for (const [name, n] of [['register', 2], ['modify', 2]]) {
+        const method = selectorMethods[name];
+        selectorMethods[name] = function (...args) {
+            return method.call(this, ...args.slice(0, n), toValue(args[n]));
+        };
+    }
+    const getData = Evp.SelectorKey.prototype.get_data;
+    Evp.SelectorKey.prototype.get_data = function () {
+        return fromValue(getData.call(this));
+    };
+    const setData = Evp.SelectorKey.prototype.set_data;
+    Evp.SelectorKey.prototype.set_data = function (data) {
+        setData.call(this, toValue(data));
+    };
+
+    // Child processes and their watchers
+
+    bindCallback(Evp.AbstractChildWatcher.prototype, 'add_child_handler', 1);
+
+    if (Evp.Subprocess) {
+        // null while it runs
+        const getReturncode = Evp.Subprocess.prototype.get_returncode;
+        Evp.Subprocess.prototype.get_returncode = function () {
+            const returncode = getReturncode.call(this);
+            return returncode === Evp.RETURNCODE_NONE ? null : returncode;
+        };
+    }
+
+    // Programs
+
+    // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
+    // returns is done, and returns its result. The first Ctrl-C cancels it.
+    Evp.run = function (main, ...args) {
+        let running = null;
+        try {
+            running = Evp.get_running_loop();
+        } catch {
+            // so it has to be
+        }
+        if (running)
+            throw makeError(Evp.Error.LOOP_RUNNING, 'Evp.run() cannot be called while a loop runs in this thread');
+
+        const policy = Evp.get_event_loop_policy();
+        const type = policy.loop_type ?? Evp.SelectorEventLoop.$gtype;
+        const loop = GObject.Object.new(type, {main_context: GLib.MainContext.default()});
+        try {
+            policy.set_event_loop(loop);
+            const future = loop.create_future();
+            const end = set => value => {
+                if (!future.done())
+                    set.call(future, value);
+            };
+            loop.call_soon(() => {
+                new Promise(resolve => resolve(main(loop, ...args))).then(end(future.set_result), end(future.set_error));
+            });
+            loop.add_signal_handler(SIGINT, () => {
+                loop.remove_signal_handler(SIGINT); // the next one has its default effect
+                future.cancel();
+            });
+            return loop.run_until_complete(future);
+        } finally {
+            policy.set_event_loop(null);
+            loop.close();
+        }
+    };
+}
