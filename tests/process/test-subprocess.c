@@ -553,6 +553,7 @@ test_signals_default (Fixture      *f,
   g_autoptr (EvpSubprocessOptions) options = evp_subprocess_options_new ();
   struct sigaction ignore = { .sa_handler = SIG_IGN }, before_pipe, before_usr1;
   g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
   sigset_t blocked, mask;
 
   g_assert_no_errno (sigaction (SIGPIPE, &ignore, &before_pipe));

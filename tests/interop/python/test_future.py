@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Futures and coroutines."""
+
+import enum
+import gc
+import threading
+import weakref
+
+from evptest import Evp, GLib, TestCase, main
+from gi.repository import Gio, GObject
+
+
+class Thing:
+    pass
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class FutureTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.loop = self.new_loop()
+        self.seen = []
+
+    def turn(self):
+        self.loop.stop()
+        self.loop.run_forever()
+
+    # Rules: U-1, U-3
+    def test_values(self):
+        thing = Thing()
+        for value in (None, True, False, 0, -1, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, -2**63, 2**63,
+                      -2**64, 2**200, 0.0, 1.5, float('inf'), '', 'text', 'naïve ☃', b'', b'\0bytes', [], [1, [2]], (1,),
+                      {'key': None}, {1, 2}, thing, Thing, len, Number.ONE, Evp.Error.FAILED, Evp.IOEvents.READ,
+                      self.loop, Gio.File.new_for_path('/'), GLib.Variant('s', 'x'), GLib.Bytes.new(b'x'),
+                      ValueError('as a value')):
+            future = self.loop.create_future()
+            self.assertTrue(future.set_result(value))
+            for result in (future.get_result(), future.result(), self.loop.run_until_complete(future)):
+                self.assertEqual(result, value)
+                self.assertEqual(isinstance(result, bool), isinstance(value, bool))
+            if type(value) in (list, dict, set, Thing, Number):
+                self.assertIs(future.get_result(), value)
+            self.assertTrue(future.done())
+            self.assertFalse(future.cancelled())
+            self.assertIsNone(future.exception())
+
+    # Rules: U-1
+    def test_value_lives(self):
+        future = self.loop.create_future()
+        thing = Thing()
+        gone = weakref.ref(thing)
+        future.set_result([thing])
+        del thing
+        gc.collect()
+        self.assertIs(future.get_result()[0], gone())
+        del future
+        self.assertDropped(gone)
+
+    # Rules: U-2, U-3, U-4
+    def test_states(self):
+        future = self.loop.create_future()
+        self.assertFalse(future.done())
+        for call in (future.get_result, future.exception):
+            with self.assertError(Evp.Error.INVALID_STATE):
+                call()
+        future.set_result(1)
+        for call in (lambda: future.set_result(2), lambda: future.set_exception(ValueError()),
+                     lambda: future.set_error(GLib.Error('x'))):
+            with self.assertError(Evp.Error.INVALID_STATE):
+                call()
+        self.assertFalse(future.cancel())
+        self.assertEqual(future.get_result(), 1)
+
+        future = self.loop.create_future()
+        self.assertTrue(future.cancel())
+        self.assertTrue(future.done() and future.cancelled())
+        self.assertFalse(future.cancel())
+        for call in (future.get_result, future.exception, lambda: self.loop.run_until_complete(future)):
+            with self.assertError(Evp.Error.CANCELLED):
+                call()
+        with self.assertError(Evp.Error.INVALID_STATE):
+            future.set_result(1)
+
+    # Rules: U-3
+    def test_exceptions(self):
+        mine = ValueError('mine')
+        foreign = GLib.Error.new_literal(Gio.io_error_quark(), 'io', Gio.IOErrorEnum.NOT_FOUND)
+        for given, kind in ((mine, ValueError), (foreign, GLib.Error), (KeyError, KeyError), (SystemExit(1), SystemExit)):
+            for setter in ('set_exception', 'set_error'):
+                future = self.loop.create_future()
+                getattr(future, setter)(given)
+                with self.assertRaises(kind) as caught:
+                    future.get_result()
+                self.assertIsInstance(future.exception(), kind)
+                with self.assertRaises(kind):
+                    self.loop.run_until_complete(future)
+        self.assertEqual(caught.exception.code, 1)
+        future = self.loop.create_future()
+        future.set_exception(mine)
+        self.assertIs(future.exception(), mine)
+        with self.assertRaises(TypeError):
+            self.loop.create_future().set_exception('text')
+
+    # Rules: U-3
+    def test_exception_survives_wrapper(self):
+        """The future is kept by C only for a while; the exception is still Python's."""
+        future = self.loop.create_future()
+        future.set_exception(ValueError('mine'))
+        self.loop.call_soon(lambda future: self.seen.append(future), future)
+        del future
+        gc.collect()
+        self.turn()
+        with self.assertRaises(ValueError):
+            self.seen[0].get_result()
+
+    # Rules: U-5, U-6
+    def test_callbacks(self):
+        future = self.loop.create_future()
+        add = future.add_done_callback
+        add(lambda done, *args: self.seen.append((done == future, args)), 1, 'a')
+        removed = add(self.seen.append)
+        add(lambda done: self.seen.append('last'))
+        self.assertTrue(future.remove_done_callback(removed))
+        self.assertFalse(future.remove_done_callback(removed))
+        future.set_result()
+        self.assertEqual(self.seen, [])
+        add(lambda done: self.seen.append('late'))
+        self.turn()
+        self.assertEqual(self.seen, [(True, (1, 'a')), 'last', 'late'])
+
+    # Rules: U-7, X-2
+    def test_failing_callback(self):
+        self.loop.set_exception_handler(lambda loop, context: self.seen.append(context.exception))
+        future = self.loop.create_future()
+        future.add_done_callback(lambda future: {}['key'])
+        future.add_done_callback(lambda future: self.seen.append('next'))
+        future.set_result()
+        self.turn()
+        self.assertIsInstance(self.seen[0], KeyError)
+        self.assertEqual(self.seen[1:], ['next'])
+
+    # Rules: U-9, U-13
+    def test_never_retrieved(self):
+        self.loop.set_exception_handler(lambda loop, context: self.seen.append(context.get_error().message))
+        future = self.loop.create_future()
+        future.set_exception(ValueError('lost'))
+        del future
+        gc.collect()
+        self.turn()
+        self.assertEqual(self.seen, ['ValueError: lost'])
+
+    # Rules: U-8
+    def test_from_thread(self):
+        for value, kind in ((2**70, None), (None, None), (ValueError('thread'), ValueError)):
+            future = self.loop.create_future()
+            work = future.set_exception if kind else future.set_result
+            thread = threading.Thread(target=work, args=(value,))
+            self.loop.call_soon(thread.start)
+            if kind:
+                with self.assertRaises(kind):
+                    self.loop.run_until_complete(future)
+            else:
+                self.assertEqual(self.loop.run_until_complete(future), value)
+            thread.join()
+
+    # Rules: U-11, U-12
+    def test_chain(self):
+        source, target = self.loop.create_future(), self.loop.create_future()
+        source.chain(target)
+        source.set_result(['x'])
+        self.assertEqual(self.loop.run_until_complete(target), ['x'])
+        source, target = self.loop.create_future(), self.loop.create_future()
+        source.chain(target)
+        target.cancel()
+        self.turn()
+        self.turn()
+        self.assertTrue(source.cancelled())
+
+    # Rules: U-13
+    def test_await_async(self):
+        future = self.loop.create_future()
+        future.await_async(None, lambda source, result: (self.seen.append(source.await_finish(result)), self.loop.stop()))
+        future.set_result([1])
+        self.loop.run_forever()
+        self.assertEqual(self.seen, [[1]])
+
+    # Rules: U-13
+    def test_gio_to_future(self):
+        future = self.loop.create_future()
+
+        def loaded(file, result):
+            _, content, _ = file.load_contents_finish(result)
+            future.set_result(content)
+
+        self.loop.call_soon(lambda: Gio.File.new_for_path('/proc/self/comm').load_contents_async(None, loaded))
+        self.assertIn(b'python', self.loop.run_until_complete(future))
+
+
+class CoroutineTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.loop = self.new_loop()
+
+    # Rules: U-3, U-5
+    def test_await(self):
+        loop = self.loop
+
+        async def inner(value):
+            future = loop.create_future()
+            loop.call_later(0.001, future.set_result, value)
+            return await future
+
+        async def outer():
+            done = loop.create_future()
+            done.set_result(1)
+            failed = loop.create_future()
+            failed.set_exception(KeyError('key'))
+            try:
+                await failed
+            except KeyError as error:
+                return [await done, await inner(2), error.args[0]]
+
+        self.assertEqual(loop.run_until_complete(outer()), [1, 2, 'key'])
+
+    # Rules: U-3
+    def test_several(self):
+        order = []
+
+        async def count(name, n):
+            for i in range(n):
+                await self.loop.run_in_executor(lambda: None)
+                order.append((name, i))
+            return name
+
+        async def both():
+            first, second = self.loop.create_task(count('a', 3)), self.loop.create_task(count('b', 2))
+            return await first + await second
+
+        self.assertEqual(self.loop.run_until_complete(both()), 'ab')
+        self.assertEqual(sorted(order), [('a', 0), ('a', 1), ('a', 2), ('b', 0), ('b', 1)])
+
+    # Rules: U-4, U-12
+    def test_cancel(self):
+        cleaned = []
+        waited = self.loop.create_future()
+
+        async def wait():
+            try:
+                await waited
+            finally:
+                cleaned.append(True)
+
+        task = self.loop.create_task(wait())
+        self.loop.call_later(0.001, task.cancel)
+        with self.assertError(Evp.Error.CANCELLED):
+            self.loop.run_until_complete(task)
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+        self.assertTrue(waited.cancelled())
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+        self.assertEqual(cleaned, [True])
+
+    # Rules: U-3
+    def test_foreign_awaitable(self):
+        class Foreign:
+            def __await__(self):
+                yield 42
+
+        async def wait():
+            await Foreign()
+
+        with self.assertRaises(TypeError):
+            self.loop.run_until_complete(wait())
+        with self.assertRaises(TypeError):
+            self.loop.create_task(42)
+
+    # Rules: L-17
+    def test_exit(self):
+        async def leave():
+            raise SystemExit(2)
+
+        with self.assertRaises(SystemExit):
+            self.loop.run_until_complete(leave())
+
+    # Rules: E-5
+    def test_awaitable_methods(self):
+        async def program():
+            value = await self.loop.run_in_executor(lambda: 1)
+            await self.loop.shutdown_default_executor_async(10)
+            with self.assertRaises(GLib.Error):
+                self.loop.run_in_executor(print)
+            return value
+
+        self.assertEqual(self.loop.run_until_complete(program()), 1)
+
+
+if __name__ == '__main__':
+    main()
