@@ -125,9 +125,14 @@ static gboolean
 check_thread (EvpLoopCore *core,
               GError     **error)
 {
-  if (G_LIKELY (!core->debug) || !__atomic_load_n (&core->running, __ATOMIC_ACQUIRE)
-      || g_main_context_is_owner (core->context))
+  if (G_LIKELY (!core->debug) || g_main_context_is_owner (core->context))
     return TRUE;
+  /* an adopted loop runs while somebody iterates its context */
+  if (!__atomic_load_n (&core->running, __ATOMIC_ACQUIRE) && g_main_context_acquire (core->context))
+    {
+      g_main_context_release (core->context);
+      return TRUE;
+    }
   g_set_error_literal (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD,
                        _("Not in the thread of the event loop; use call_soon_threadsafe() from other threads"));
   return FALSE;

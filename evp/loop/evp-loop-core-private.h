@@ -67,7 +67,7 @@ struct _EvpLoopCore
 
   /* sleeping and waking */
   int timer_fd;               /* -1: none yet; -2: there are none here */
-  gpointer timer_tag;
+  GPollFD *timer_tag;
   gint64 timer_armed;         /* for when, or EVP_TIME_NEVER */
   gint64 last_timer_wakeup;
   gint64 coalescing;          /* ns */

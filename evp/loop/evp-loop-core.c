@@ -426,6 +426,15 @@ must_stop (EvpLoopCore *self)
          && self->main_loop != NULL && self->depth == self->run_depth + 1;
 }
 
+/* The budget is spent. Only a loop that has more to do is busy, and stands back for others some time. */
+static inline void
+leave_early (EvpLoopCore *self,
+             guint        harvested)
+{
+  if (self->ready.head == NULL && harvested == 0)
+    self->busy_since = 0;
+}
+
 static void
 turn (EvpLoopCore *self,
       gboolean     polled)
@@ -437,13 +446,14 @@ turn (EvpLoopCore *self,
   gint64 last_look = now;
   gboolean debug = self->debug;
   EvpHandle *handle;
+  guint harvested = 0;
   guint until_check;
 
   self->n_turns++;
   if (!evp_inbox_is_empty (&self->inbox))
     evp_loop_core_drain (self);
   if (polled)
-    harvest (self);
+    harvested = harvest (self);
   if (self->signals != NULL)
     evp_loop_signals_collect (self->signals);
   queue_due_timers (self, now);
@@ -484,7 +494,7 @@ turn (EvpLoopCore *self,
           if (now >= next_io)
             {
               next_io = now + IO_INTERVAL;
-              harvest (self);
+              harvested = harvest (self);
               queue_due_timers (self, now);
             }
         }
@@ -500,6 +510,7 @@ turn (EvpLoopCore *self,
       if (now >= end || one_round)
         {
           self->n_callbacks += self->check_every - until_check;
+          leave_early (self, harvested);
           return;
         }
       if (self->ready.head == NULL)
@@ -510,12 +521,19 @@ turn (EvpLoopCore *self,
           until_check = self->check_every;
           queue_due_timers (self, now);
           if (now >= end)
-            return;
+            {
+              leave_early (self, harvested);
+              return;
+            }
           if (self->ready.head == NULL)
             {
               next_io = now + IO_INTERVAL;
-              if (harvest (self) == 0 && self->ready.head == NULL)
-                return;
+              harvested = harvest (self);
+              if (harvested == 0 && self->ready.head == NULL)
+                {
+                  self->busy_since = 0;
+                  return;
+                }
             }
         }
     }

@@ -24,7 +24,7 @@
 typedef struct
 {
   EvpHandle *reader, *writer; /* owned */
-  gpointer tag;               /* of the main context's poll, if the selector has no descriptor */
+  GPollFD *tag;               /* of the main context's poll, if the selector has no descriptor */
   guint32 generation;         /* travels with events, so that those of an earlier life of the number are known */
   guint8 registered;          /* EvpIOEvents that the selector watches now */
 } EvpFdEntry;
@@ -35,7 +35,7 @@ struct _EvpLoopIo
   EvpSelector *selector;
   EvpEpoll *epoll;   /* the fast path, inside `selector` */
   int polled_fd;     /* the selector's, once the context polls it; else -1 */
-  gpointer tag;
+  GPollFD *tag;
   EvpFdEntry *entries;
   guint n_entries;
   guint n_fds;
@@ -125,7 +125,7 @@ set_generic (EvpLoopIo  *self,
   if (self->polled_fd >= 0 || self->core->source == NULL)
     return TRUE;
   if (entry->tag != NULL && events != EVP_IO_EVENTS_NONE)
-    g_source_modify_unix_fd (self->core->source, entry->tag, to_condition (events));
+    entry->tag->events = (gushort) (to_condition (events) | G_IO_ERR | G_IO_HUP);
   else if (entry->tag != NULL)
     evp_loop_source_remove_fd (self->core, g_steal_pointer (&entry->tag));
   else if (events != EVP_IO_EVENTS_NONE)
@@ -202,6 +202,13 @@ evp_loop_io_watch (EvpLoopIo   *self,
   EvpFdEntry *entry;
   EvpHandle *old;
 
+  /* before the selector is made: what it opens might get this very number */
+  if ((self->epoll == NULL || evp_epoll_get_fd (self->epoll) < 0) && !evp_os_fd_is_open (fd))
+    {
+      evp_set_error_from_errno (error, EBADF, _("Cannot watch file descriptor %d"), fd);
+      return FALSE;
+    }
+
   ensure_selector (self);
   if ((guint) fd >= self->n_entries)
     {
@@ -215,7 +222,9 @@ evp_loop_io_watch (EvpLoopIo   *self,
     }
 
   entry = &self->entries[fd];
-  /* the kernel is told even if nothing seems to change: the number may have a new owner */
+  /* the kernel is told even if nothing seems to change: the number may have a new owner, and what the
+   * old one's duplicates still report must be known from its events */
+  entry->generation++;
   if (!set_events (self, fd, wanted (entry) | direction, error))
     {
       /* what was registered under this number was closed behind our back */
@@ -277,14 +286,14 @@ evp_loop_io_polled (gpointer io)
   if (self->core->source == NULL)
     return FALSE;
   if (self->tag != NULL)
-    return g_source_query_unix_fd (self->core->source, self->tag) != 0;
+    return self->tag->revents != 0;
   if (self->selector == NULL || self->epoll != NULL)
     return FALSE;
   for (guint i = 0, left = self->n_fds; i < self->n_entries && left > 0; i++)
     if (self->entries[i].registered != 0)
       {
         left--;
-        if (self->entries[i].tag != NULL && g_source_query_unix_fd (self->core->source, self->entries[i].tag) != 0)
+        if (self->entries[i].tag != NULL && self->entries[i].tag->revents != 0)
           return TRUE;
       }
   return FALSE;
@@ -399,8 +408,20 @@ harvest_generic (EvpLoopIo *self)
 
   if (keys == NULL)
     {
-      g_autoptr (EvpExceptionContext) context = evp_exception_context_new (_("The selector of the loop failed"));
+      g_autoptr (EvpExceptionContext) context = NULL;
+      guint n_stale = 0;
 
+      /* select() fails as a whole for one closed descriptor */
+      for (guint i = 0; i < self->n_entries; i++)
+        if (self->entries[i].registered != 0 && !evp_os_fd_is_open ((int) i))
+          {
+            report_stale (self, (int) i);
+            n_stale++;
+          }
+      if (n_stale > 0)
+        return 0;
+
+      context = evp_exception_context_new (_("The selector of the loop failed"));
       evp_exception_context_set_error (context, error);
       if (self->core->loop != NULL)
         evp_event_loop_call_exception_handler (self->core->loop, context);
@@ -416,7 +437,7 @@ harvest_generic (EvpLoopIo *self)
       if (entry == NULL || entry->registered == 0)
         continue;
       if (entry->tag != NULL && self->core->source != NULL
-          && (g_source_query_unix_fd (self->core->source, entry->tag) & G_IO_NVAL) != 0)
+          && (entry->tag->revents & G_IO_NVAL) != 0)
         report_stale (self, fd);
       else
         queued += queue_events (self, fd, evp_selector_key_get_ready_events (key));

@@ -13,7 +13,7 @@ struct _EvpLoopSignals
 {
   EvpLoopCore *core; /* which owns this */
   EvpOsSignalSubscriber *subscriber;
-  gpointer tag;
+  GPollFD *tag;
   gboolean pending; /* the poll saw the descriptor readable */
   guint n_handlers;
   EvpHandle *handlers[NSIG]; /* owned */
@@ -110,7 +110,7 @@ evp_loop_signals_remove (EvpLoopCore *core,
 gboolean
 evp_loop_signals_polled (EvpLoopSignals *self)
 {
-  if (self->core->source != NULL && g_source_query_unix_fd (self->core->source, self->tag) != 0)
+  if (self->core->source != NULL && self->tag->revents != 0)
     self->pending = TRUE;
   return self->pending;
 }

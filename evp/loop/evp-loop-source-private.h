@@ -10,10 +10,10 @@ G_BEGIN_DECLS
 void     evp_loop_source_attach (EvpLoopCore *core);
 void     evp_loop_source_detach (EvpLoopCore *core);
 /* The loop's thread changed what to wait for from outside a turn, or another thread did: look again. */
-gpointer evp_loop_source_add_fd    (EvpLoopCore *core,
+GPollFD *evp_loop_source_add_fd    (EvpLoopCore *core,
                                     int          fd,
                                     GIOCondition condition);
 void     evp_loop_source_remove_fd (EvpLoopCore *core,
-                                    gpointer     tag);
+                                    GPollFD     *tag);
 
 G_END_DECLS

@@ -16,12 +16,16 @@
  */
 #define YIELD_AFTER (8 * EVP_NSEC_PER_MSEC)
 
+/* A sleep as long as this one let the others run. */
+#define REST (100 * EVP_NSEC_PER_USEC)
+
 #define MAX_SLEEP_MS (24 * 60 * 60 * 1000)
 
 typedef struct
 {
   GSource source;
   EvpLoopCore *core;
+  GSList *polls; /* of GPollFD: what was added and not removed */
 } EvpLoopSource;
 
 /*
@@ -37,7 +41,7 @@ arm_timer (EvpLoopCore *core,
     {
       core->timer_fd = evp_os_timer_new ();
       if (core->timer_fd >= 0)
-        core->timer_tag = g_source_add_unix_fd (core->source, core->timer_fd, G_IO_IN);
+        core->timer_tag = evp_loop_source_add_fd (core, core->timer_fd, G_IO_IN);
       else
         core->timer_fd = -2;
     }
@@ -111,7 +115,6 @@ evp_loop_source_prepare (GSource *source,
       return ready_now (core, timeout);
     }
 
-  core->busy_since = 0;
   core->asleep_since = now;
   if (deadline != EVP_TIME_NEVER)
     {
@@ -143,7 +146,7 @@ evp_loop_source_check (GSource *source)
   polled = core->io_funcs != NULL && core->io_funcs->polled (core->io);
   if (core->signals != NULL && evp_loop_signals_polled (core->signals))
     polled = TRUE;
-  expired = core->timer_tag != NULL && g_source_query_unix_fd (source, core->timer_tag) != 0;
+  expired = core->timer_tag != NULL && core->timer_tag->revents != 0;
   ready = polled || is_ready (core);
   if (core->yielding)
     {
@@ -171,8 +174,20 @@ evp_loop_source_check (GSource *source)
         }
       if (core->asleep_since != 0)
         {
-          core->time_asleep += now - core->asleep_since;
+          gint64 asleep = now - core->asleep_since;
+
+          core->time_asleep += asleep;
           core->asleep_since = 0;
+          if (!ready || asleep > REST)
+            core->busy_since = 0;
+          else if (core->busy_since == 0)
+            core->busy_since = now;
+          else if (now - core->busy_since > YIELD_AFTER)
+            {
+              /* descriptors that are ready each time it looks */
+              core->busy_since = 0;
+              return FALSE;
+            }
           if (ready)
             core->n_wakeups++;
         }
@@ -188,6 +203,10 @@ evp_loop_source_dispatch (GSource    *source,
   EvpLoopCore *core = ((EvpLoopSource *) source)->core;
   gboolean polled = core->io_funcs != NULL && core->io_funcs->polled (core->io);
 
+  /* check() is not asked when prepare() was ready already */
+  if (core->signals != NULL)
+    evp_loop_signals_polled (core->signals);
+
   /* the source itself is referenced by the context meanwhile, and holds the core */
   evp_loop_core_turn (core, polled);
   return G_SOURCE_CONTINUE;
@@ -196,6 +215,7 @@ evp_loop_source_dispatch (GSource    *source,
 static void
 evp_loop_source_finalize (GSource *source)
 {
+  g_slist_free_full (((EvpLoopSource *) source)->polls, g_free);
   evp_loop_core_unref (((EvpLoopSource *) source)->core);
 }
 
@@ -233,18 +253,36 @@ evp_loop_source_detach (EvpLoopCore *core)
   g_source_unref (source);
 }
 
-gpointer
+/*
+ * Not g_source_add_unix_fd(): a source with such a descriptor is ready whenever that is, whatever its check()
+ * says, and could never stand back for others.
+ */
+GPollFD *
 evp_loop_source_add_fd (EvpLoopCore *core,
                         int          fd,
                         GIOCondition condition)
 {
-  return core->source == NULL ? NULL : g_source_add_unix_fd (core->source, fd, condition);
+  EvpLoopSource *source = (EvpLoopSource *) core->source;
+  GPollFD *tag;
+
+  if (source == NULL)
+    return NULL;
+  tag = g_new (GPollFD, 1);
+  *tag = (GPollFD) { .fd = fd, .events = (gushort) (condition | G_IO_ERR | G_IO_HUP) };
+  source->polls = g_slist_prepend (source->polls, tag);
+  g_source_add_poll (core->source, tag);
+  return tag;
 }
 
 void
 evp_loop_source_remove_fd (EvpLoopCore *core,
-                           gpointer     tag)
+                           GPollFD     *tag)
 {
-  if (core->source != NULL && tag != NULL)
-    g_source_remove_unix_fd (core->source, tag);
+  EvpLoopSource *source = (EvpLoopSource *) core->source;
+
+  if (source == NULL || tag == NULL)
+    return;
+  g_source_remove_poll (core->source, tag);
+  source->polls = g_slist_remove (source->polls, tag);
+  g_free (tag);
 }
