@@ -60,7 +60,7 @@ def main():
     loop.run_until_complete(output)
 
     print(output.get_result())
-    print(f'the policy made {policy.made} loop and was asked for a child watcher {policy.asked} times')
+    print(f'loops that the policy made: {policy.made}; questions for a child watcher: {policy.asked}')
 
     Evp.set_event_loop_policy(None)         # the default policy again
     loop.close()
