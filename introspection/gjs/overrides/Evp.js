@@ -40,11 +40,16 @@ function _init() {
         return context;
     }
 
-    function failed(message, error) {
-        let loop;
+    function getRunningLoop() {
         try {
-            loop = Evp.get_running_loop();
+            return Evp.get_running_loop();
         } catch {
+            return null;
+        }
+    }
+
+    function failed(message, error, loop = getRunningLoop()) {
+        if (!loop) {
             logError(error, message);
             return;
         }
@@ -65,8 +70,10 @@ function _init() {
         return (...given) => {
             try {
                 const result = callback(...given, ...args);
-                if (result instanceof Promise)
-                    result.catch(error => failed(message, error));
+                if (result instanceof Promise) {
+                    const loop = getRunningLoop(); // none runs when it is rejected
+                    result.catch(error => failed(message, error, loop));
+                }
             } catch (error) {
                 failed(message, error);
             }
@@ -171,16 +178,19 @@ function _init() {
         return true;
     };
 
-    const getResult = futureMethods.get_result;
-    futureMethods.get_result = function () {
-        try {
-            return fromValue(getResult.call(this));
-        } catch (error) {
-            if (this._exception?.message === error.message)
-                throw this._exception.error;
-            throw error;
-        }
-    };
+    // the methods that return the result, or throw what was given to set_error()
+    for (const name of ['get_result', 'await_finish']) {
+        const method = futureMethods[name];
+        futureMethods[name] = function (...args) {
+            try {
+                return fromValue(method.apply(this, args));
+            } catch (error) {
+                if (this._exception?.message === error.message)
+                    throw this._exception.error;
+                throw error;
+            }
+        };
+    }
 
     bindCallback(futureMethods, 'add_done_callback', 0);
 
@@ -249,13 +259,7 @@ function _init() {
     // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
     // returns is done, and returns its result. The first Ctrl-C cancels it.
     Evp.run = function (main, ...args) {
-        let running = null;
-        try {
-            running = Evp.get_running_loop();
-        } catch {
-            // so it has to be
-        }
-        if (running)
+        if (getRunningLoop())
             throw makeError(Evp.Error.LOOP_RUNNING, 'Evp.run() cannot be called while a loop runs in this thread');
 
         const policy = Evp.get_event_loop_policy();

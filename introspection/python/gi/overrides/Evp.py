@@ -511,8 +511,11 @@ class Future(Evp.Future):
 
     def get_result(self):
         """Returns the result, or raises what the future failed with."""
+        return self._result_of(Evp.Future.get_result)
+
+    def _result_of(self, method, *args):
         try:
-            return Evp.Future.get_result(self)
+            return method(self, *args)
         except GLib.Error as error:
             exception, message = self.__dict__.get('_exception', (None, None))
             if exception is not None and error.message == message:
@@ -536,8 +539,7 @@ class Future(Evp.Future):
         return Evp.Future.add_done_callback(self, _guard(callback, args))
 
     def await_finish(self, result):
-        Evp.Future.await_finish(self, result)
-        return self.get_result()
+        return self._result_of(Evp.Future.await_finish, result)
 
     def __await__(self):
         if not self.done():

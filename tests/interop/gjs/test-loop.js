@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The library's loop, as JavaScript sees it, and loops and selectors written in it.
+
+imports.searchPath.unshift(imports.gi.GLib.path_get_dirname(imports.system.programInvocationName));
+const {test, run, assert, assertEqual, assertError, assertThrows, runGjs} = imports.evptest;
+const {Evp, Gio, GLib, GObject} = imports.gi;
+const System = imports.system;
+
+const SIGUSR1 = 10;
+
+function withLoop(func) {
+    return () => {
+        const loop = new Evp.SelectorEventLoop();
+        try {
+            func(loop);
+        } finally {
+            loop.close();
+        }
+    };
+}
+
+function adoptedLoop() {
+    return Evp.SelectorEventLoop.new(null, GLib.MainContext.default());
+}
+
+function turn(loop) {
+    loop.stop();
+    loop.run_forever();
+}
+
+// Rules: C-1, C-2, C-3, C-8
+test('order-and-arguments', withLoop(loop => {
+    const seen = [];
+    const note = (...args) => seen.push(args);
+    loop.call_soon(note, 'soon');
+    loop.call_soon_threadsafe(note, 1, 'a', null);
+    loop.call_later(0, note);
+    loop.call_later(0.001, () => loop.stop());
+    assertEqual(seen, []);
+    loop.run_forever();
+    assertEqual(seen, [['soon'], [1, 'a', null], []]);
+}));
+
+// Rules: C-5, C-7, C-14
+test('timers', withLoop(loop => {
+    const seen = [];
+    const now = loop.time();
+    for (const [delay, name] of [[0.004, 'c'], [0.002, 'a'], [0.002, 'b']]) {
+        const handle = loop.call_at(now + delay, () => seen.push(name));
+        assert(Math.abs(handle.when() - now - delay) < 1e-6);
+    }
+    loop.call_at(now + 0.004, () => loop.stop());
+    loop.run_forever();
+    assertEqual(seen, ['a', 'b', 'c']);
+    assert(loop.time() >= now + 0.004);
+    assertError(() => loop.call_later(NaN, () => {}), Evp.Error.INVALID_ARGUMENT);
+}));
+
+// Rules: C-11, C-12, I-4
+test('cancel', withLoop(loop => {
+    const never = () => assert(false, 'it was cancelled');
+    for (const handle of [loop.call_soon(never), loop.call_later(0, never), loop.call_soon_threadsafe(never)]) {
+        assert(!handle.cancelled());
+        handle.cancel();
+        handle.cancel();
+        assert(handle.cancelled());
+    }
+    turn(loop);
+}));
+
+// Rules: L-14
+test('closed', () => {
+    const loop = new Evp.SelectorEventLoop();
+    loop.call_soon(() => assert(false, 'it is closed'));
+    loop.close();
+    loop.close();
+    for (const call of [() => loop.call_soon(() => {}), () => loop.call_later(1, () => {}), () => loop.run_forever(),
+        () => loop.call_soon_threadsafe(() => {}), () => loop.add_reader(0, () => {}), () => loop.add_signal_handler(SIGUSR1, () => {})])
+        assertError(call, Evp.Error.LOOP_CLOSED);
+    assert(loop.is_closed() && !loop.remove_reader(0));
+});
+
+// Rules: D-3
+test('not-callable', withLoop(loop => {
+    assertThrows(() => loop.call_soon(null), TypeError);
+    assertThrows(() => loop.call_later(1, 'text'), TypeError);
+}));
+
+// Rules: F-1, F-3, F-4, F-5
+test('readers-and-writers', withLoop(loop => {
+    const seen = [];
+    const [, pid, stdin, stdout] = GLib.spawn_async_with_pipes(null, ['cat'], null, GLib.SpawnFlags.SEARCH_PATH, null);
+    assert(pid);
+    const input = new Gio.UnixOutputStream({fd: stdin, close_fd: true});
+    const output = new Gio.UnixInputStream({fd: stdout, close_fd: true});
+    loop.add_writer(stdin, (fd, text) => {
+        assertEqual(fd, stdin);
+        input.write(text, null);
+        assert(loop.remove_writer(stdin));
+    }, 'hello');
+    loop.add_reader(stdout, fd => {
+        seen.push(fd === stdout, output.read_bytes(16, null).get_size());
+        loop.stop();
+    });
+    loop.run_forever();
+    assertEqual(seen, [true, 5]);
+    assert(loop.remove_reader(stdout) && !loop.remove_reader(stdout) && !loop.remove_writer(stdin));
+    input.close(null);
+    output.close(null);
+}));
+
+// Rules: G-4, G-5
+test('signals', withLoop(loop => {
+    const seen = [];
+    loop.add_signal_handler(SIGUSR1, (...args) => {
+        seen.push(args);
+        loop.stop();
+    }, 'x');
+    const self = new Gio.Credentials().get_unix_pid();
+    loop.call_soon(() => GLib.spawn_command_line_sync(`kill -USR1 ${self}`));
+    loop.run_forever();
+    assertEqual(seen, [[SIGUSR1, 'x']]);
+    assert(loop.remove_signal_handler(SIGUSR1) && !loop.remove_signal_handler(SIGUSR1));
+}));
+
+// Rules: X-1, X-2, X-3, X-4, X-10
+test('exceptions', withLoop(loop => {
+    const seen = [];
+    const fail = () => {
+        throw new TypeError('mine');
+    };
+    loop.set_exception_handler((handled, context, extra) => seen.push([handled === loop, context, extra]), 'extra');
+    const future = loop.create_future();
+    future.add_done_callback(fail);
+    future.set_result(null);
+    loop.call_soon(fail);
+    loop.call_later(0, fail);
+    loop.call_soon_threadsafe(fail);
+    let goesOn = false;
+    loop.call_soon(() => {
+        goesOn = true;
+    });
+    turn(loop);
+    assertEqual(seen.length, 4);
+    assert(goesOn);
+    for (const [same, context, extra] of seen) {
+        assert(same && extra === 'extra' && context.exception instanceof TypeError);
+        assertEqual(context.get_message(), 'exception in callback fail');
+        assertEqual(context.get_error().message, 'TypeError: mine');
+        assert(context.get_string('traceback').includes('test-loop.js'));
+    }
+}));
+
+// Rules: X-6
+test('failing-exception-handler', () => {
+    const Reporting = GObject.registerClass({Implements: [Evp.AbstractEventLoop]}, class Reporting extends Evp.SelectorEventLoop {
+        vfunc_default_exception_handler(context) {
+            this.report = context;
+        }
+    });
+    const loop = new Reporting();
+    loop.set_exception_handler(() => {
+        throw new RangeError('handler');
+    });
+    loop.call_soon(() => {
+        throw new TypeError('callback');
+    });
+    turn(loop);
+    assertEqual(loop.report.get_error().message, 'RangeError: handler');
+    assertEqual(loop.report.get_context().get_error().message, 'TypeError: callback');
+    loop.close();
+});
+
+// Rules: X-2, X-5
+test('rejected-promise', async () => {
+    const loop = adoptedLoop();
+    const seen = await new Promise(resolve => {
+        loop.set_exception_handler((_loop, context) => resolve(context.exception));
+        loop.call_soon(async () => {
+            await null;
+            throw new TypeError('later');
+        });
+    });
+    assertEqual(seen.message, 'later');
+    loop.close();
+});
+
+// Rules: L-7, L-8, L-9, L-10
+test('refused-runs', withLoop(loop => {
+    const other = new Evp.SelectorEventLoop();
+    const seen = [];
+    loop.call_soon(() => {
+        for (const nested of [() => loop.run_forever(), () => other.run_forever(), () => Evp.run(() => {})])
+            seen.push(assertError(nested, Evp.Error.LOOP_RUNNING).code);
+        loop.stop();
+    });
+    loop.set_exception_handler((_loop, context) => seen.push(`${context.exception}`));
+    loop.run_forever();
+    assertEqual(seen, [Evp.Error.LOOP_RUNNING, Evp.Error.LOOP_RUNNING, Evp.Error.LOOP_RUNNING]);
+    assertError(() => loop.run_until_complete(other.create_future()), Evp.Error.INVALID_ARGUMENT);
+    loop.call_soon(() => loop.stop());
+    assertError(() => loop.run_until_complete(loop.create_future()), Evp.Error.LOOP_STOPPED);
+    other.close();
+}));
+
+// Rules: L-11, P-21
+test('main-contexts', () => {
+    for (const context of [new GLib.MainContext(), GLib.MainContext.default()]) {
+        const loop = Evp.SelectorEventLoop.new(null, context);
+        let inside = false;
+        loop.call_soon(() => {
+            inside = Evp.get_running_loop() === loop && loop.is_running();
+            loop.stop();
+        });
+        loop.run_forever();
+        assert(inside && !loop.is_running());
+        loop.close();
+    }
+});
+
+// Rules: P-24, I-3
+test('adopted-and-nested', async () => {
+    const loop = adoptedLoop();
+    const inner = new GLib.MainLoop(null, false);
+    const seen = [];
+    await new Promise(resolve => {
+        loop.call_soon(() => {
+            seen.push(Evp.get_running_loop() === loop);
+            loop.call_later(0.002, () => {
+                seen.push('timer');
+                inner.quit();
+            });
+            inner.run();
+            seen.push('closed');
+            resolve();
+        });
+    });
+    assertEqual(seen, [true, 'timer', 'closed']);
+    loop.close();
+});
+
+// Rules: U-1, U-3
+test('future-values', withLoop(loop => {
+    const object = {any: ['thing']};
+    for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n, Evp.SelectorEventLoop]) {
+        const future = loop.create_future();
+        future.set_result(value);
+        assert(future.get_result() === value, `${value}`);
+        assert(loop.run_until_complete(future) === value);
+    }
+    const future = loop.create_future();
+    future.set_result(undefined);
+    assert(future.get_result() === null);
+}));
+
+// Rules: U-2, U-3, U-4
+test('future-states', withLoop(loop => {
+    const future = loop.create_future();
+    assertError(() => future.get_result(), Evp.Error.INVALID_STATE);
+    future.set_result(1);
+    assertError(() => future.set_result(2), Evp.Error.INVALID_STATE);
+    assertError(() => future.set_error(new Error('x')), Evp.Error.INVALID_STATE);
+    assert(!future.cancel() && future.done() && !future.cancelled());
+    const cancelled = loop.create_future();
+    assert(cancelled.cancel() && cancelled.cancelled());
+    assertError(() => cancelled.get_result(), Evp.Error.CANCELLED);
+    assertError(() => loop.run_until_complete(cancelled), Evp.Error.CANCELLED);
+    for (const error of [new TypeError('mine'), new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.NOT_FOUND, 'io')]) {
+        const failed = loop.create_future();
+        failed.set_error(error);
+        assertEqual(assertThrows(() => loop.run_until_complete(failed), error.constructor).message, error.message);
+    }
+}));
+
+// Rules: U-5, U-6
+test('future-callbacks', withLoop(loop => {
+    const seen = [];
+    const future = loop.create_future();
+    future.add_done_callback((done, ...args) => seen.push(done === future, args), 1, 2);
+    const id = future.add_done_callback(() => seen.push('removed'));
+    assert(future.remove_done_callback(id));
+    future.set_result(null);
+    assertEqual(seen, []);
+    turn(loop);
+    assertEqual(seen, [true, [1, 2]]);
+}));
+
+// Rules: U-3, U-5
+test('await', async () => {
+    const loop = adoptedLoop();
+    const future = loop.create_future();
+    loop.call_later(0.001, () => future.set_result([1, 2]));
+    assertEqual(await future, [1, 2]);
+    assertEqual(await future, [1, 2]);
+    const failed = loop.create_future();
+    failed.set_error(new RangeError('awaited'));
+    let caught = null;
+    try {
+        await failed;
+    } catch (error) {
+        caught = error;
+    }
+    assert(caught instanceof RangeError);
+    assertEqual(await failed.catch(error => error.message), 'awaited');
+    let last = false;
+    await future.finally(() => {
+        last = true;
+    });
+    assert(last);
+    assertEqual(await Promise.all([future, future.then(([first]) => first)]), [[1, 2], 1]);
+    assertEqual(await future.await_async(null), [1, 2]);
+    loop.close();
+});
+
+// Rules: E-1
+test('no-threads', withLoop(loop => {
+    assertError(() => loop.run_in_executor(() => {}), Evp.Error.NOT_SUPPORTED, 'GJS');
+    assertError(() => Evp.Executor.new(1).submit(loop, () => {}), Evp.Error.NOT_SUPPORTED, 'GJS');
+}));
+
+// Rules: L-19
+test('run', () => {
+    let made = null;
+    const result = Evp.run(async (loop, first) => {
+        made = loop;
+        assert(Evp.get_running_loop() === loop);
+        const future = loop.create_future();
+        loop.call_later(0.001, () => future.set_result(20));
+        return first + await future;
+    }, 22);
+    assertEqual(result, 42);
+    assert(made.is_closed());
+    assertEqual(Evp.run(() => 'plain'), 'plain');
+    assertEqual(assertThrows(() => Evp.run(async () => {
+        await null;
+        throw new RangeError('out');
+    }), RangeError).message, 'out');
+});
+
+// Rules: L-19
+test('run-interrupted', () => {
+    const [status, output, errors] = runGjs(`
+        const self = new Gio.Credentials().get_unix_pid();
+        try {
+            Evp.run(loop => {
+                loop.call_soon(() => GLib.spawn_command_line_async('kill -INT ' + self));
+                return loop.create_future();
+            });
+        } catch (error) {
+            print(error.matches(Evp.Error, Evp.Error.CANCELLED));
+        }`);
+    assertEqual([status, output, errors], [0, 'true\n', '']);
+});
+
+const Deriving = GObject.registerClass({
+    Implements: [Evp.AbstractEventLoop],
+}, class Deriving extends Evp.SelectorEventLoop {
+    vfunc_schedule(handle) {
+        (this.calls ??= []).push('schedule');
+        return super.vfunc_schedule(handle);
+    }
+
+    vfunc_schedule_timer(handle) {
+        this.calls.push(handle.when());
+        return super.vfunc_schedule_timer(handle);
+    }
+});
+
+const Deriving2 = GObject.registerClass({
+    Implements: [Evp.AbstractEventLoop],
+}, class Deriving2 extends Deriving {
+    vfunc_schedule(handle) {
+        (this.calls ??= []).push('schedule 2');
+        return super.vfunc_schedule(handle);
+    }
+});
+
+// Rules: P-36
+test('derived-loop', () => {
+    const loop = new Deriving2();
+    let ran = false;
+    loop.call_soon(() => {
+        ran = true;
+    });
+    const timer = loop.call_later(0.001, () => loop.stop());
+    loop.run_forever();
+    assert(ran);
+    assertEqual(loop.calls, ['schedule 2', 'schedule', timer.when()]);
+    loop.close();
+    const parent = new Deriving();
+    parent.call_soon(() => {});
+    assertEqual(parent.calls, ['schedule']);
+    parent.close();
+    const plain = new Evp.SelectorEventLoop();
+    plain.call_soon(() => {});
+    assert(plain.calls === undefined);
+    plain.close();
+});
+
+// a loop from scratch: ready callbacks and timers, in the main context of whoever runs
+const ScratchLoop = GObject.registerClass({
+    Implements: [Evp.AbstractEventLoop],
+}, class ScratchLoop extends GObject.Object {
+    _init() {
+        super._init();
+        this.ready = [];
+        this.timers = [];
+        this.stopping = false;
+        this.closed = false;
+    }
+
+    vfunc_run_forever() {
+        do {
+            const due = handle => handle.when() * 1e6 <= this.vfunc_get_time_us();
+            this.ready.push(...this.timers.filter(due));
+            this.timers = this.timers.filter(handle => !due(handle));
+            this.ready.splice(0).forEach(handle => handle.run());
+            if (!this.ready.length && this.timers.length && !this.stopping)
+                GLib.usleep(100);
+        } while (!this.stopping);
+        this.stopping = false;
+        return true;
+    }
+
+    vfunc_get_time_us() {
+        return GLib.get_monotonic_time();
+    }
+
+    vfunc_stop() {
+        this.stopping = true;
+    }
+
+    vfunc_is_closed() {
+        return this.closed;
+    }
+
+    vfunc_close() {
+        this.closed = true;
+        [...this.ready, ...this.timers].forEach(handle => handle.cancel());
+        return true;
+    }
+
+    vfunc_schedule(handle) {
+        if (this.closed)
+            throw new GLib.Error(Evp.Error, Evp.Error.LOOP_CLOSED, 'closed');
+        this.ready.push(handle);
+        return true;
+    }
+
+    vfunc_schedule_timer(handle) {
+        this.timers.push(handle);
+        this.timers.sort((a, b) => a.when() - b.when());
+        return true;
+    }
+});
+
+// Rules: L-1, C-1, C-5, P-24
+test('loop-from-scratch', () => {
+    const loop = new ScratchLoop();
+    const seen = [];
+    loop.call_soon((...args) => seen.push(args, Evp.get_running_loop() === loop), 'x');
+    loop.call_later(0.002, () => seen.push('timer'));
+    const cancelled = loop.call_soon(() => seen.push('never'));
+    cancelled.cancel();
+    const future = loop.create_future();
+    loop.call_later(0.003, () => future.set_result('done'));
+    assertEqual(loop.run_until_complete(future), 'done');
+    assertEqual(seen, [['x'], true, 'timer']);
+    assertError(() => loop.add_reader(0, () => {}), Evp.Error.NOT_SUPPORTED, 'ScratchLoop');
+    loop.close();
+    assertError(() => loop.call_soon(() => {}), Evp.Error.LOOP_CLOSED);
+});
+
+// Rules: P-36
+test('derived-selector', () => {
+    const Counting = GObject.registerClass(class Counting extends Evp.PollSelector {
+        vfunc_select(timeout) {
+            this.selects = (this.selects ?? 0) + 1;
+            return super.vfunc_select(timeout);
+        }
+    });
+    const selector = new Counting();
+    const key = selector.register(0, Evp.IOEvents.READ, ['data']);
+    assertEqual(key.get_data(), ['data']);
+    assertEqual(selector.get_key(0).get_fd(), 0);
+    selector.select(0);
+    assertEqual(selector.selects, 1);
+    assertError(() => selector.register(0, Evp.IOEvents.READ), Evp.Error.EXISTS);
+    selector.unregister(0);
+    assertError(() => selector.get_key(0), Evp.Error.NOT_FOUND);
+
+    const loop = Evp.SelectorEventLoop.new(selector, null);
+    const [, , stdin, stdout] = GLib.spawn_async_with_pipes(null, ['cat'], null, GLib.SpawnFlags.SEARCH_PATH, null);
+    new Gio.UnixOutputStream({fd: stdin, close_fd: true}).close(null);
+    let ended = false;
+    loop.add_reader(stdout, () => {
+        ended = true;
+        loop.stop();
+    });
+    loop.run_forever();
+    assert(ended && selector.selects > 1);
+    loop.close();
+    new Gio.UnixInputStream({fd: stdout, close_fd: true}).close(null);
+});
+
+// Rules: C-15, L-18
+test('garbage', withLoop(loop => {
+    const seen = [];
+    for (let i = 0; i < 50; i++) {
+        const future = loop.create_future();
+        future.add_done_callback(done => seen.push(done.get_result().i));
+        loop.call_soon(() => future.set_result({i}));
+        loop.call_later(60, () => {}).cancel();
+        if (i % 10 === 0)
+            loop.call_soon(() => System.gc());
+    }
+    loop.call_later(0.001, () => loop.stop());
+    loop.run_forever();
+    assertEqual(seen, [...Array(50).keys()]);
+}));
+
+// Rules: L-18
+test('exit-with-work-left', () => {
+    assertEqual(runGjs(`
+        const loop = Evp.get_event_loop();
+        loop.call_later(60, () => {});
+        loop.create_future().add_done_callback(() => {});
+        loop.set_exception_handler(() => {});
+        loop.call_soon(() => loop.stop());
+        loop.run_forever();
+        loop.close();`), [0, '', '']);
+});
+
+// Rules: D-1
+test('statistics-and-debug', withLoop(loop => {
+    loop.set_debug(true);
+    assert(loop.get_debug());
+    loop.call_soon(() => {});
+    turn(loop);
+    assert(loop.get_statistics().get_callbacks() >= 1);
+}));
+
+run();
