@@ -147,15 +147,21 @@ static GSourceCallbackFuncs source_data_funcs = {
   .get = source_data_get,
 };
 
-/* GLib's check() reaps, and takes a status that is gone for success: we look first. */
+/*
+ * GLib's check() reaps when its pidfd is readable, and takes whatever goes wrong then for success: it is
+ * only asked once we have seen that there is a status, or that it is gone.
+ */
 static gboolean
 source_check (GSource *source)
 {
   SourceData *data = source->callback_data;
+  EvpWaitResult result;
 
-  if (data != NULL && (g_source_query_unix_fd (source, data->tag) & G_IO_IN) != 0)
-    data->lost = evp_os_wait_look (data->watch->pid) == EVP_WAIT_LOST;
-  return g_child_watch_funcs.check (source);
+  if (data == NULL || (g_source_query_unix_fd (source, data->tag) & G_IO_IN) == 0)
+    return FALSE;
+  result = evp_os_wait_look (data->watch->pid);
+  data->lost = result == EVP_WAIT_LOST;
+  return result != EVP_WAIT_RUNNING && g_child_watch_funcs.check (source);
 }
 
 static void
@@ -323,10 +329,30 @@ evp_glib_child_watcher_add_handler (EvpAbstractChildWatcher *watcher,
   return TRUE;
 }
 
+static gboolean
+evp_glib_child_watcher_attach_loop (EvpAbstractChildWatcher *watcher,
+                                    EvpAbstractEventLoop    *loop,
+                                    GError                 **error)
+{
+  g_autoptr (GMainContext) context = NULL;
+
+  if (!evp_base_child_watcher_check_loop (watcher, loop, error))
+    return FALSE;
+  context = loop != NULL ? evp_event_loop_dup_main_context (loop) : NULL;
+  if (loop != NULL && context == NULL)
+    {
+      g_set_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED,
+                   _("%s needs an event loop with a main context"), G_OBJECT_TYPE_NAME (watcher));
+      return FALSE;
+    }
+  return evp_base_child_watcher_attach (watcher, loop, error);
+}
+
 static void
 evp_glib_child_watcher_iface_init (EvpAbstractChildWatcherInterface *iface)
 {
   iface->add_handler = evp_glib_child_watcher_add_handler;
+  iface->attach_loop = evp_glib_child_watcher_attach_loop;
   own_table = *iface;
 }
 

@@ -190,12 +190,27 @@ pidfd_watch_start (PidfdWatch *self,
 static void
 pidfd_watch_moved (EvpWatch *watch)
 {
+  PidfdWatch *self = (PidfdWatch *) watch;
+  g_autoptr (EvpAbstractEventLoop) former = NULL;
+  g_autoptr (EvpChildHandler) handler = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (pidfd_watch_start ((PidfdWatch *) watch, &error))
+  if (pidfd_watch_start (self, &error))
     return;
   evp_warn_runtime ("%s", error->message);
-  evp_watch_drop (watch);
+
+  /* the new loop does not take descriptors: it stays where it was */
+  g_mutex_lock (&watch->table->lock);
+  if (self->reader != NULL && watch->handler != NULL)
+    {
+      former = g_object_ref (evp_loop_reader_get_loop (self->reader));
+      handler = g_object_ref (watch->handler);
+    }
+  g_mutex_unlock (&watch->table->lock);
+  if (former != NULL && !evp_event_loop_is_closed (former))
+    evp_child_handler_set_loop (handler, former);
+  else
+    evp_watch_drop (watch);
 }
 
 static void
@@ -365,6 +380,8 @@ evp_pidfd_child_watcher_send_signal (EvpPidfdChildWatcher *self,
   PidfdWatch *watch;
   int failed = ESRCH;
 
+  if (evp_watch_table_is_forked (table))
+    return failed;
   /* the lock keeps the pidfd open; the child may be reaped meanwhile, and then nobody gets the signal */
   g_mutex_lock (&table->lock);
   watch = g_hash_table_lookup (table->watches, GINT_TO_POINTER (pid));

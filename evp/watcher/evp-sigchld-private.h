@@ -37,7 +37,7 @@ void        evp_sigchld_tell  (EvpWatchTable        *table,
                                EvpWaitResult         result,
                                int                   returncode);
 
-/* What attach_loop() of these watchers does; @slot is where the watcher keeps its EvpSigchld, under the table's lock. */
+/* What attach_loop() of these watchers does; @slot is where they keep their EvpSigchld, under the table's lock. */
 gboolean    evp_sigchld_attach (gpointer              watcher,
                                 EvpSigchld          **slot,
                                 EvpAbstractEventLoop *loop,

@@ -33,6 +33,7 @@ struct _EvpSigchld
 
   EvpLoopReader *reader; /* set before anybody else sees it; freed by stop() */
   gint stopped;          /* atomic */
+  gboolean posted;       /* a look is; the loop's thread only */
   gboolean scheduled;    /* a sweep is; the loop's thread only */
 };
 
@@ -126,18 +127,18 @@ scheduled_cb (gpointer user_data)
 }
 
 static void
-reader_ready (gpointer user_data)
+look_cb (gpointer user_data)
 {
   EvpSigchld *self = evp_sigchld_ref (user_data);
 
-  evp_os_signal_drain (self->subscriber);
-  evp_os_signal_take_count (self->subscriber, SIGCHLD);
-
+  self->posted = FALSE;
+  if (g_atomic_int_get (&self->stopped))
+    ;
   /*
    * Signals merge, so every time all children must be looked at; but asking each is only needed to find those whose
    * status somebody else took. When others were found that can wait a little, and many wait together.
    */
-  if (self->quick (self->table, self->data) == 0)
+  else if (self->quick (self->table, self->data) == 0)
     evp_sigchld_sweep (self->table);
   else if (!self->scheduled && evp_watch_table_get_size (self->table) > 0 && !g_atomic_int_get (&self->stopped))
     {
@@ -148,6 +149,19 @@ reader_ready (gpointer user_data)
         evp_sigchld_sweep (self->table);
     }
   evp_sigchld_unref (self);
+}
+
+/* Callbacks must not run in here: a main loop inside one of them would not see the next signal. */
+static void
+reader_ready (gpointer user_data)
+{
+  EvpSigchld *self = user_data;
+
+  evp_os_signal_drain (self->subscriber);
+  evp_os_signal_take_count (self->subscriber, SIGCHLD);
+  if (!self->posted)
+    self->posted = evp_event_loop_call_soon (self->loop, look_cb, evp_sigchld_ref (self), evp_sigchld_unref,
+                                             NULL) != NULL;
 }
 
 static void

@@ -146,7 +146,12 @@ thread_watch_wait (ThreadWatch *self)
     }
   while (g_poll (fds, 2, -1) < 0 && errno == EINTR)
     ;
-  return fds[1].revents == 0;
+  if (fds[1].revents != 0)
+    return FALSE;
+  /* who is told to look must find it */
+  if (evp_os_wait_look (self->parent.pid) == EVP_WAIT_RUNNING)
+    evp_os_wait_peek (self->parent.pid);
+  return TRUE;
 }
 
 static void *

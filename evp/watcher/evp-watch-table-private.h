@@ -121,7 +121,10 @@ gboolean         evp_watch_is_live (EvpWatch      *self);
 /* Takes the watch out of the table, and its handler with it; NULL if somebody else was quicker. */
 EvpChildHandler *evp_watch_take        (EvpWatch      *self);
 EvpChildHandler *evp_watch_take_locked (EvpWatch      *self);
-/* Looks at the child, and if it has ended, reaps it and takes the watch out. In one step, so that none sees "lost" because of the other. */
+/*
+ * Looks at the child, and if it has ended, reaps it and takes the watch out: in one step, so that of two
+ * threads none sees "lost" because of the other.
+ */
 EvpChildHandler *evp_watch_collect (EvpWatch      *self,
                                     EvpWaitResult *result,
                                     int           *returncode);

@@ -215,10 +215,12 @@ test_codes (Fixture      *f,
   spawn_and_add (f, &running, "pause", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      children[i].stop = f->loop;
       children[i].n_left = &n_left;
       spawn_and_add (f, &children[i], cases[i].mode, cases[i].argument, NULL);
     }
+  /* some may have been noticed at once; those that are not stop the loop when it runs */
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    children[i].stop = f->loop;
   if (n_left > 0)
     run (f->loop);
 
@@ -522,6 +524,70 @@ test_refused (Fixture      *f,
   run_past (f);
 }
 
+/* Rules: W-2, W-15, W-18 */
+static void
+test_adopted (Fixture      *f,
+              gconstpointer data)
+{
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (f->loop);
+  Child child = { 0 };
+
+  /* added by code that is no callback of the loop */
+  g_assert_null (evp_running_loop_get ());
+  spawn_and_add (f, &child, "pause", NULL);
+  kill (child.pid, SIGKILL);
+  while (child.n_calls == 0)
+    g_main_context_iteration (context, TRUE);
+  g_assert_cmpint (child.returncode, ==, -SIGKILL);
+  g_assert_true (child.loop == f->loop);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+}
+
+typedef struct
+{
+  Child child;
+  Fixture *f;
+  Child *other;
+} Nesting;
+
+static void
+nesting_cb (GPid     pid,
+            int      returncode,
+            gpointer user_data)
+{
+  Nesting *self = user_data;
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (self->f->loop);
+
+  self->child.n_calls++;
+  kill (self->other->pid, SIGTERM);
+  while (self->other->n_calls == 0)
+    g_main_context_iteration (context, TRUE);
+  evp_event_loop_stop (self->f->loop);
+}
+
+/* Rules: W-31, Z-36 */
+static void
+test_nested (Fixture      *f,
+             gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Child other = { 0 };
+  Nesting nesting = { .f = f, .other = &other };
+
+  spawn_and_add (f, &other, "pause", NULL);
+  evp_child_watcher_enter (f->watcher);
+  nesting.child.pid = evp_test_spawn_child ("pause", NULL);
+  evp_child_watcher_add_child_handler (f->watcher, nesting.child.pid, nesting_cb, &nesting, destroy_cb, &error);
+  g_assert_no_error (error);
+  evp_child_watcher_exit (f->watcher);
+  kill (nesting.child.pid, SIGKILL);
+  run (f->loop);
+  g_assert_cmpint (nesting.child.n_calls, ==, 1);
+  g_assert_cmpint (nesting.child.n_destroyed, ==, 1);
+  g_assert_cmpint (other.n_calls, ==, 1);
+  g_assert_cmpint (other.returncode, ==, -SIGTERM);
+}
+
 typedef struct
 {
   Fixture *f;
@@ -649,6 +715,8 @@ test_move (Fixture      *f,
   EvpAbstractEventLoop *second = new_loop ();
   Child early = { 0 }, late = { 0 };
   guint n_left = 2;
+  GWeakRef former;
+  gpointer kept;
 
   spawn_and_add (f, &early, "pause", NULL);
   spawn_and_add (f, &late, "pause", NULL);
@@ -660,7 +728,9 @@ test_move (Fixture      *f,
   early.stop = late.stop = second;
   early.n_left = late.n_left = &n_left;
   attach (f->watcher, second);
-  close_loop (&f->loop);
+  g_weak_ref_init (&former, f->loop);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_clear_object (&f->loop);
 
   kill (late.pid, SIGTERM);
   run (second);
@@ -671,6 +741,14 @@ test_move (Fixture      *f,
   g_assert_true (late.loop == second);
   g_assert_cmpuint (evp_warn_runtime_get_count (), ==, f->n_warnings);
   f->loop = second;
+
+  /* nothing keeps the former loop; a helper thread may be about to let go of it */
+  while ((kept = g_weak_ref_get (&former)) != NULL)
+    {
+      g_object_unref (kept);
+      g_thread_yield ();
+    }
+  g_weak_ref_clear (&former);
 }
 
 /* Rules: W-5, W-8, W-24, W-34, W-41, W-56 */
@@ -814,6 +892,8 @@ contract_watcher_add (const char               *name,
     { "stolen", test_stolen },
     { "ignored", test_ignored },
     { "refused", test_refused },
+    { "adopted", test_adopted },
+    { "nested", test_nested },
     { "threads", test_threads },
     { "closed-loop", test_closed_loop },
     { "move", test_move },

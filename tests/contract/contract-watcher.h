@@ -20,6 +20,8 @@ G_BEGIN_DECLS
  *  stolen       somebody else reaps: 255, lost, one warning
  *  ignored      SIGCHLD is ignored: lost, or the real code where the watcher takes the signal
  *  refused      pid 0, a closed loop: errors, and the data is released
+ *  adopted      the loop's context is iterated by somebody else: the loop is the running one in the callback
+ *  nested       a main loop inside a callback notices the next child
  *  threads      loops of other threads: each callback on the thread that added
  *  closed-loop  the handler's loop is closed first: one warning with the pid, no callback, data released
  *  move         attached to another loop: the pending handler goes along

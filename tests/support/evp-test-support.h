@@ -19,7 +19,7 @@ guint       evp_test_count_fds     (void); /* descriptors open in this process *
 guint       evp_test_count_threads (void);
 guint       evp_test_count_zombies (void); /* children of this process that nobody has reaped */
 
-/* Descriptors, threads and zombies now; evp_test_leaks_check() asserts that they are the same again. */
+/* Descriptors, threads and zombies now; evp_test_leaks_check() asserts that there are no more again. */
 typedef struct
 {
   guint fds, threads, zombies;

@@ -77,6 +77,28 @@ test_beside_gsubprocess (void)
   test_watcher_free (watcher);
 }
 
+/* Rules: W-14 */
+static void
+test_bare_loop (void)
+{
+  g_autoptr (EvpAbstractEventLoop) bare = g_object_new (bare_loop_get_type (), NULL);
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child child = { 0 };
+
+  /* a loop without a main context will not do */
+  g_assert_false (evp_child_watcher_attach_loop (watcher, bare, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_clear_error (&error);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  handler = evp_child_handler_new (child.pid, bare, child_cb, &child, child_destroy_cb);
+  g_assert_false (evp_child_watcher_add_handler (watcher, child.pid, handler, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  kill_and_reap (child.pid);
+  test_watcher_free (watcher);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -86,6 +108,8 @@ main (int   argc,
   g_test_add_func ("/evp/watcher/glib-child-watcher/without-loop", test_without_loop);
   g_test_add_func ("/evp/watcher/glib-child-watcher/not-ours", test_not_ours);
   g_test_add_func ("/evp/watcher/glib-child-watcher/beside-gsubprocess", test_beside_gsubprocess);
+
+  g_test_add_func ("/evp/watcher/glib-child-watcher/bare-loop", test_bare_loop);
 
   return g_test_run ();
 }

@@ -273,6 +273,35 @@ test_foreign_thread (Fixture      *f,
   wait_for_threads (f->leaks.threads);
 }
 
+/* Rules: W-51, W-55, Z-35 */
+static void
+test_bare_loop (Fixture      *f,
+                gconstpointer data)
+{
+  g_autoptr (EvpAbstractEventLoop) bare = g_object_new (bare_loop_get_type (), NULL);
+  g_autoptr (GError) error = NULL;
+  Child child = { .stop = f->loop }, refused = { 0 };
+
+  test_attach (f->watcher, f->loop);
+  child.pid = refused.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (f->watcher, &child);
+  /* it cannot move to a loop without descriptors: not lost, but where it was */
+  test_attach (f->watcher, bare);
+  assert_warned (f->n_warnings, 1, 0);
+  kill (child.pid, SIGTERM);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+
+  /* and one cannot be added there */
+  refused.pid = evp_test_spawn_child ("pause", NULL);
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, refused.pid, child_cb, &refused, child_destroy_cb,
+                                                       &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_assert_cmpint (refused.n_destroyed, ==, 1);
+  g_assert_cmpuint (evp_base_child_watcher_get_n_handlers (EVP_BASE_CHILD_WATCHER (f->watcher)), ==, 0);
+  kill_and_reap (refused.pid);
+}
+
 /* Rules: W-5, W-56 */
 static void
 test_active (Fixture      *f,
@@ -300,6 +329,7 @@ main (int   argc,
   ADD ("loop-closed", test_loop_closed);
   ADD ("with-pidfd", test_with_pidfd);
   ADD ("foreign-thread", test_foreign_thread);
+  ADD ("bare-loop", test_bare_loop);
   ADD ("active", test_active);
 
   return g_test_run ();

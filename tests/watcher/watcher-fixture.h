@@ -182,3 +182,27 @@ exhaust_fds (void)
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
   return former;
 }
+
+/* A loop that can do nothing: no descriptors, no main context, no callbacks. */
+typedef GObject      BareLoop;
+typedef GObjectClass BareLoopClass;
+
+static inline void
+bare_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+}
+
+static GType bare_loop_get_type (void) G_GNUC_UNUSED;
+
+G_DEFINE_TYPE_WITH_CODE (BareLoop, bare_loop, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, bare_loop_iface_init))
+
+static void
+bare_loop_class_init (BareLoopClass *klass)
+{
+}
+
+static void
+bare_loop_init (BareLoop *self)
+{
+}
