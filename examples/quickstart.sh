@@ -41,8 +41,10 @@ trap 'rm -f "$log"; rm -rf "$scratch"' EXIT
 say "evp run: many commands on one loop, eight at a time (examples/commands.txt)"
 (cd "$scratch" && "$evp" run -j 8 <"$top/examples/commands.txt") || exit 1
 
-say "The same with another policy and another child watcher"
-(cd "$scratch" && "$evp" run --policy main-context --watcher threaded -j 8 <"$top/examples/commands.txt") || exit 1
+say "The same with another policy, another child watcher, and JSON: the last three commands"
+(cd "$scratch" && "$evp" run --policy main-context --watcher threaded -j 8 --json \
+   <"$top/examples/commands.txt" >json 2>errors) || { cat "$scratch/errors" >&2; exit 1; }
+tail -n 3 "$scratch/json"
 
 say "A policy written in Python, for the whole process (examples/python/custom-policy.py)"
 /usr/bin/python3 "$top/examples/python/custom-policy.py" || exit 1
