@@ -21,7 +21,6 @@ function _init() {
     const selectorMethods = Evp.Selector.prototype;
     const futureMethods = Evp.Future.prototype;
 
-    const wrapped = Symbol('value that a GValue cannot hold');
     let report = null; // what an exception handler is being told about
 
     function makeError(code, message) {
@@ -150,17 +149,21 @@ function _init() {
 
     // Futures
 
-    // numbers, strings, booleans and objects travel as they are; the rest inside of an object
+    // GJS lets go of a plain object in a GValue when it collects garbage: a GObject holds it
+    const Box = GObject.registerClass({GTypeName: 'EvpJSValue'}, class Box extends GObject.Object {});
+
     function toValue(value) {
         if (value === undefined)
             return null;
-        if (Array.isArray(value) || ['bigint', 'symbol', 'function'].includes(typeof value))
-            return {[wrapped]: value};
-        return value;
+        if (value === null || ['boolean', 'number', 'string'].includes(typeof value) || value.constructor?.$gtype)
+            return value;
+        const box = new Box();
+        box.value = value;
+        return box;
     }
 
     function fromValue(value) {
-        return value !== null && typeof value === 'object' && wrapped in value ? value[wrapped] : value;
+        return value instanceof Box ? value.value : value;
     }
 
     const setResult = futureMethods.set_result;
@@ -232,6 +235,8 @@ function _init() {
             return method.call(this, ...args.slice(0, n), toValue(args[n]));
         };
     }
+    const newKey = Evp.SelectorKey.new;
+    Evp.SelectorKey.new = (fd, events, data) => newKey(fd, events, toValue(data));
     const getData = Evp.SelectorKey.prototype.get_data;
     Evp.SelectorKey.prototype.get_data = function () {
         return fromValue(getData.call(this));

@@ -242,15 +242,39 @@ test('adopted-and-nested', async () => {
 // Rules: U-1, U-3
 test('future-values', withLoop(loop => {
     const object = {any: ['thing']};
-    for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n, Evp.SelectorEventLoop]) {
+    for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n, Evp.SelectorEventLoop,
+        () => 1, new Date(), new GLib.Variant('s', 'x'), Gio.File.new_for_path('/'), Symbol('x')]) {
         const future = loop.create_future();
         future.set_result(value);
-        assert(future.get_result() === value, `${value}`);
-        assert(loop.run_until_complete(future) === value);
+        for (const result of [future.get_result(), loop.run_until_complete(future)]) {
+            if (value instanceof GLib.Variant)
+                assert(result.equal(value));
+            else
+                assert(result === value, `${typeof value}`);
+        }
     }
     const future = loop.create_future();
     future.set_result(undefined);
     assert(future.get_result() === null);
+}));
+
+// Rules: U-1, S-2
+test('values-survive-garbage-collection', withLoop(loop => {
+    const futures = [];
+    const keys = [];
+    for (let i = 0; i < 50; i++) {
+        const [source, target] = [loop.create_future(), loop.create_future()];
+        source.chain(target);
+        source.set_result({i});
+        futures.push(target);
+        keys.push(Evp.SelectorKey.new(0, Evp.IOEvents.READ, [i]));
+    }
+    turn(loop);
+    turn(loop);
+    System.gc();
+    System.gc();
+    futures.forEach((future, i) => assertEqual(future.get_result(), {i}));
+    keys.forEach((key, i) => assertEqual(key.get_data(), [i]));
 }));
 
 // Rules: U-2, U-3, U-4
