@@ -145,6 +145,15 @@ job_released (gpointer data)
   job->released_in = g_thread_self ();
 }
 
+/* The thread posts the release of a job after its result; a job on the stack has to live until then. */
+static void
+wait_for_release (Fixture *fixture,
+                  Job     *job)
+{
+  while (job->released_in == NULL)
+    turn (fixture);
+}
+
 static void
 job_func (EvpFuture *future,
           gpointer   user_data)
@@ -184,8 +193,7 @@ test_result (Fixture      *fixture,
   g_assert_cmpint (g_value_get_int (evp_future_get_result (future, &error)), ==, 42);
   g_assert_no_error (error);
 
-  while (job.released_in == NULL)
-    turn (fixture);
+  wait_for_release (fixture, &job);
   g_assert_true (job.ran_in != fixture->test_thread);
   g_assert_true (job.released_in == fixture->test_thread);
   g_assert_true (g_str_has_prefix (job.name, "evp"));
@@ -274,6 +282,8 @@ test_limit (Fixture      *fixture,
   g_assert_cmpuint (fixture->door.n_max_waiting, <=, 2);
   g_assert_cmpuint (fixture->door.log->len, ==, 6);
   g_assert_cmpuint (evp_test_count_threads (), ==, n_threads + 2);
+  for (guint i = 0; i < 6; i++)
+    wait_for_release (fixture, &jobs[i]);
 }
 
 /* Rules: E-1 */
@@ -494,6 +504,7 @@ test_shutdown_async (Fixture      *fixture,
   evp_event_loop_shutdown_default_executor_async (fixture->loop, -1, NULL, shutdown_cb, &again);
   finish_shutdown (fixture, &again);
   evp_executor_shutdown (other, TRUE);
+  wait_for_release (fixture, &job);
 }
 
 /* Rules: E-5 */
@@ -538,6 +549,7 @@ test_shutdown_async_timeout (Fixture      *fixture,
       evp_executor_shutdown (fixture->executor, TRUE);
       turn (fixture);
     }
+  wait_for_release (fixture, &job);
 }
 
 /* Rules: E-5, U-12 */
@@ -571,6 +583,7 @@ test_shutdown_async_cancelled (Fixture      *fixture,
   run_until (fixture, future);
   while (evp_test_count_threads () >= n_threads)
     turn (fixture);
+  wait_for_release (fixture, &job);
 }
 
 /* Rules: E-4 */
@@ -591,6 +604,7 @@ test_replace_default (Fixture      *fixture,
   g_object_unref (other);
   evp_event_loop_shutdown_default_executor_async (fixture->loop, -1, NULL, shutdown_cb, &waiter);
   finish_shutdown (fixture, &waiter);
+  wait_for_release (fixture, &job);
 }
 
 /* Rules: E-1 */
@@ -647,6 +661,7 @@ test_dropped (Fixture      *fixture,
   run_until (fixture, future);
   while (evp_test_count_threads () > n_threads)
     turn (fixture);
+  wait_for_release (fixture, &job);
 }
 
 /* Rules: P-19, E-1 */
