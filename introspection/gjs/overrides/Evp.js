@@ -155,7 +155,10 @@ function _init() {
     function toValue(value) {
         if (value === undefined)
             return null;
-        if (value === null || ['boolean', 'number', 'string'].includes(typeof value) || value.constructor?.$gtype)
+        if (value === null || ['boolean', 'number', 'string'].includes(typeof value))
+            return value;
+        const type = value.constructor?.$gtype;
+        if (type && type.name !== GObject.TYPE_JSOBJECT.name)
             return value;
         const box = new Box();
         box.value = value;
