@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 namespace Evp {
-	public abstract class Selector {
+	public abstract class Selector : GLib.Object {
 		[CCode (cname = "evp_selector_new_default")]
 		public static Evp.Selector new_default ();
 	}
