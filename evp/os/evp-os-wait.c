@@ -11,6 +11,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#ifdef __linux__
+# include <linux/posix_types.h>
+#endif
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,32 +45,75 @@ decode (const siginfo_t *info)
     }
 }
 
+#ifdef __linux__
+/* struct rusage as the kernel writes it, whatever the C library makes of time_t */
+typedef struct
+{
+  __kernel_long_t user[2], system[2]; /* seconds and microseconds */
+  __kernel_long_t rest[14];
+} KernelUsage;
+
+/* The system call takes one more argument than the function of the C library. */
+static int
+wait_once (idtype_t   type,
+           id_t       id,
+           siginfo_t *info,
+           int        options,
+           double    *cpu_time)
+{
+  KernelUsage usage = { 0 };
+
+  if (syscall (SYS_waitid, type, id, info, options, cpu_time != NULL ? &usage : NULL) != 0)
+    return errno;
+  if (cpu_time != NULL)
+    *cpu_time = (double) (usage.user[0] + usage.system[0]) + (double) (usage.user[1] + usage.system[1]) / 1e6;
+  return 0;
+}
+#else
+static int
+wait_once (idtype_t   type,
+           id_t       id,
+           siginfo_t *info,
+           int        options,
+           double    *cpu_time)
+{
+  if (cpu_time != NULL)
+    *cpu_time = EVP_CPU_TIME_UNKNOWN;
+  return waitid (type, id, info, options) == 0 ? 0 : errno;
+}
+#endif
+
 /* waitid() that is never interrupted: 0 or an errno. */
 static int
 wait_for (idtype_t   type,
           id_t       id,
           siginfo_t *info,
-          int        options)
+          int        options,
+          double    *cpu_time)
 {
+  int failure;
+
   do
     {
       /* POSIX leaves it open whether si_pid is cleared when nobody has ended */
       info->si_pid = 0;
-      if (waitid (type, id, info, options) == 0)
-        return 0;
+      failure = wait_once (type, id, info, options, cpu_time);
     }
-  while (errno == EINTR);
-  return errno;
+  while (failure == EINTR);
+  return failure;
 }
 
 static EvpWaitResult
 result_of (int              failure,
            const siginfo_t *info,
-           int             *returncode)
+           int             *returncode,
+           double          *cpu_time)
 {
   if (failure != 0)
     {
       *returncode = EVP_RETURNCODE_LOST;
+      if (cpu_time != NULL)
+        *cpu_time = EVP_CPU_TIME_UNKNOWN;
       return EVP_WAIT_LOST;
     }
   if (info->si_pid == 0)
@@ -77,8 +123,9 @@ result_of (int              failure,
 }
 
 EvpWaitResult
-evp_os_wait_reap (pid_t pid,
-                  int  *returncode)
+evp_os_wait_reap (pid_t   pid,
+                  int    *returncode,
+                  double *cpu_time)
 {
   siginfo_t info;
   int failure;
@@ -87,8 +134,8 @@ evp_os_wait_reap (pid_t pid,
   g_return_val_if_fail (pid > 0, EVP_WAIT_LOST);
   g_return_val_if_fail (returncode != NULL, EVP_WAIT_LOST);
 
-  failure = wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOHANG);
-  return result_of (failure, &info, returncode);
+  failure = wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOHANG, cpu_time);
+  return result_of (failure, &info, returncode, cpu_time);
 }
 
 EvpWaitResult
@@ -99,8 +146,8 @@ evp_os_wait_look (pid_t pid)
 
   g_return_val_if_fail (pid > 0, EVP_WAIT_LOST);
 
-  failure = wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT);
-  return result_of (failure, &info, &returncode);
+  failure = wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL);
+  return result_of (failure, &info, &returncode, NULL);
 }
 
 gboolean
@@ -110,16 +157,17 @@ evp_os_wait_look_any (pid_t *pid)
 
   g_return_val_if_fail (pid != NULL, FALSE);
 
-  if (wait_for (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+  if (wait_for (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0 || info.si_pid == 0)
     return FALSE;
   *pid = info.si_pid;
   return TRUE;
 }
 
 EvpWaitResult
-evp_os_wait_reap_pidfd (int   pidfd,
-                        pid_t pid,
-                        int  *returncode)
+evp_os_wait_reap_pidfd (int     pidfd,
+                        pid_t   pid,
+                        int    *returncode,
+                        double *cpu_time)
 {
 #ifdef __linux__
   siginfo_t info;
@@ -128,12 +176,12 @@ evp_os_wait_reap_pidfd (int   pidfd,
   g_return_val_if_fail (pid > 0, EVP_WAIT_LOST);
   g_return_val_if_fail (returncode != NULL, EVP_WAIT_LOST);
 
-  failure = wait_for (EVP_P_PIDFD, (id_t) pidfd, &info, WEXITED | WNOHANG);
+  failure = wait_for (EVP_P_PIDFD, (id_t) pidfd, &info, WEXITED | WNOHANG, cpu_time);
   if (failure == 0 || failure == ECHILD)
-    return result_of (failure, &info, returncode);
+    return result_of (failure, &info, returncode, cpu_time);
   /* Linux 5.3 has pidfds, but waitid() takes them since 5.4 only; the pid of an unreaped child is as good */
 #endif
-  return evp_os_wait_reap (pid, returncode);
+  return evp_os_wait_reap (pid, returncode, cpu_time);
 }
 
 gboolean
@@ -143,19 +191,20 @@ evp_os_wait_peek (pid_t pid)
 
   g_return_val_if_fail (pid > 0, FALSE);
 
-  return wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) == 0;
+  return wait_for (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT, NULL) == 0;
 }
 
 gboolean
-evp_os_wait_reap_any (pid_t *pid,
-                      int   *returncode)
+evp_os_wait_reap_any (pid_t  *pid,
+                      int    *returncode,
+                      double *cpu_time)
 {
   siginfo_t info;
 
   g_return_val_if_fail (pid != NULL, FALSE);
   g_return_val_if_fail (returncode != NULL, FALSE);
 
-  if (wait_for (P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+  if (wait_for (P_ALL, 0, &info, WEXITED | WNOHANG, cpu_time) != 0 || info.si_pid == 0)
     return FALSE;
   *pid = info.si_pid;
   *returncode = decode (&info);

@@ -98,6 +98,7 @@ struct _EvpSubprocess
 
   int ended_returncode;
   int returncode;
+  double cpu_time; /* seconds; -1.0: unknown */
   guint announced : 1; /* whoever started the child has this object */
   guint ended : 1;     /* the watcher has reported the end */
   guint published : 1; /* so have we */
@@ -117,6 +118,7 @@ enum
   PROP_PID,
   PROP_RETURNCODE,
   PROP_LOST,
+  PROP_CPU_TIME,
   PROP_STDIN,
   PROP_STDOUT,
   PROP_STDERR,
@@ -198,6 +200,8 @@ evp_subprocess_publish (EvpSubprocess *self)
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_RETURNCODE]);
   if (self->lost)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOST]);
+  if (self->cpu_time >= 0)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CPU_TIME]);
   g_signal_emit (self, signals[SIGNAL_EXITED], 0, self->returncode);
   g_object_unref (self);
 }
@@ -215,7 +219,11 @@ evp_subprocess_ended_cb (GPid     pid,
     return;
   self->ended = TRUE;
   self->ended_returncode = returncode;
-  self->lost = handler != NULL && evp_child_handler_get_lost (handler);
+  if (handler != NULL)
+    {
+      self->lost = evp_child_handler_get_lost (handler);
+      self->cpu_time = evp_child_handler_get_cpu_time (handler);
+    }
   evp_subprocess_clear_pidfd (self);
   evp_subprocess_publish (self);
 }
@@ -387,6 +395,9 @@ evp_subprocess_get_property (GObject    *object,
     case PROP_LOST:
       g_value_set_boolean (value, evp_subprocess_get_lost (self));
       break;
+    case PROP_CPU_TIME:
+      g_value_set_double (value, evp_subprocess_get_cpu_time (self));
+      break;
     case PROP_STDIN:
       g_value_set_object (value, self->stdin_stream);
       break;
@@ -434,6 +445,14 @@ evp_subprocess_class_init (EvpSubprocessClass *klass)
    * Since: 1.0
    */
   properties[PROP_LOST] = g_param_spec_boolean ("lost", NULL, NULL, FALSE, flags);
+  /**
+   * EvpSubprocess:cpu-time:
+   *
+   * How much processor time the child took, in seconds; -1.0 until that is known, or where it never is.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CPU_TIME] = g_param_spec_double ("cpu-time", NULL, NULL, -1.0, G_MAXDOUBLE, -1.0, flags);
   /**
    * EvpSubprocess:stdin:
    *
@@ -484,6 +503,7 @@ evp_subprocess_init (EvpSubprocess *self)
   g_weak_ref_init (&self->handler, NULL);
   g_weak_ref_init (&self->pidfd_watcher, NULL);
   self->returncode = EVP_RETURNCODE_NONE;
+  self->cpu_time = -1.0;
 }
 
 EvpSubprocess *
@@ -578,7 +598,7 @@ evp_subprocess_discard (EvpSubprocess           *self,
   /* A killed child ends at once. One that may not be killed, because it has become another user
    * since, cannot be waited for here. */
   if ((failed == 0 || failed == ESRCH) && evp_os_wait_peek (self->pid))
-    evp_os_wait_reap (self->pid, &returncode);
+    evp_os_wait_reap (self->pid, &returncode, NULL);
   self->ended = TRUE;
   evp_subprocess_clear_pidfd (self);
 }
@@ -647,6 +667,30 @@ evp_subprocess_get_lost (EvpSubprocess *self)
   g_return_val_if_fail (EVP_IS_SUBPROCESS (self), FALSE);
 
   return self->published && self->lost;
+}
+
+/**
+ * evp_subprocess_get_cpu_time:
+ * @self: a child
+ *
+ * Gets how much processor time the child took: its own, in user and system mode, and that of those of
+ * its descendants that were waited for.
+ *
+ * The child watcher finds it out when it learns how the child ended, see
+ * [method@Evp.ChildHandler.get_cpu_time]; not every watcher does.
+ *
+ * Use it from the thread of the loop. O(1).
+ *
+ * Returns: seconds, or -1.0 while the child runs and where it is not known
+ *
+ * Since: 1.0
+ */
+double
+evp_subprocess_get_cpu_time (EvpSubprocess *self)
+{
+  g_return_val_if_fail (EVP_IS_SUBPROCESS (self), -1.0);
+
+  return self->published ? self->cpu_time : -1.0;
 }
 
 /**

@@ -31,6 +31,8 @@ int            evp_subprocess_get_returncode     (EvpSubprocess       *self);
 EVP_AVAILABLE_IN_1_0
 gboolean       evp_subprocess_get_lost           (EvpSubprocess       *self);
 EVP_AVAILABLE_IN_1_0
+double         evp_subprocess_get_cpu_time       (EvpSubprocess       *self);
+EVP_AVAILABLE_IN_1_0
 GOutputStream *evp_subprocess_get_stdin          (EvpSubprocess       *self);
 EVP_AVAILABLE_IN_1_0
 GInputStream  *evp_subprocess_get_stdout         (EvpSubprocess       *self);

@@ -20,6 +20,9 @@ void                  evp_child_handler_guard     (EvpChildHandler      *self);
 void                  evp_child_handler_run_here  (EvpChildHandler      *self,
                                                    int                   returncode,
                                                    gboolean              lost);
+/* The processor time that the child took, before its end is reported. Any thread. */
+void                  evp_child_handler_set_cpu_time (EvpChildHandler   *self,
+                                                      double             cpu_time);
 /* The loop is closed: warns, and lets go of the callback. Any thread; once. */
 void                  evp_child_handler_drop      (EvpChildHandler      *self);
 

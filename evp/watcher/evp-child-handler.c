@@ -52,6 +52,7 @@ struct _EvpChildHandler
   gpointer user_data;
   GDestroyNotify destroy;
   int returncode;
+  double cpu_time; /* seconds; < 0: unknown */
   gboolean done;
   gboolean lost;
 };
@@ -310,6 +311,7 @@ evp_child_handler_init (EvpChildHandler *self)
   self->maker = g_thread_ref (g_thread_self ());
   /* until evp_child_handler_new() says otherwise there is nothing to call */
   self->state = STATE_FINISHED;
+  self->cpu_time = -1.0;
 }
 
 /* For the watchers of the library */
@@ -389,6 +391,15 @@ evp_child_handler_run_here (EvpChildHandler *self,
 
   if (evp_child_handler_end (self, returncode, lost, &loop))
     evp_child_handler_run (self);
+}
+
+void
+evp_child_handler_set_cpu_time (EvpChildHandler *self,
+                                double           cpu_time)
+{
+  g_mutex_lock (&self->lock);
+  self->cpu_time = cpu_time;
+  g_mutex_unlock (&self->lock);
 }
 
 void
@@ -566,6 +577,36 @@ evp_child_handler_get_lost (EvpChildHandler *self)
   lost = self->lost;
   g_mutex_unlock (&self->lock);
   return lost;
+}
+
+/**
+ * evp_child_handler_get_cpu_time:
+ * @self: a handler
+ *
+ * Gets how much processor time the child took: its own, in user and system mode, and that of those of
+ * its descendants that were waited for.
+ *
+ * The watchers of this library find it out on Linux, without a further system call, apart from
+ * [class@Evp.GLibChildWatcher], to which GLib does not tell it. It is not known either if the exit
+ * status was lost.
+ *
+ * May be called from any thread. O(1).
+ *
+ * Returns: seconds, or -1.0 if it is not known, or not yet
+ *
+ * Since: 1.0
+ */
+double
+evp_child_handler_get_cpu_time (EvpChildHandler *self)
+{
+  double cpu_time;
+
+  g_return_val_if_fail (EVP_IS_CHILD_HANDLER (self), -1.0);
+
+  g_mutex_lock (&self->lock);
+  cpu_time = self->cpu_time;
+  g_mutex_unlock (&self->lock);
+  return cpu_time;
 }
 
 /**

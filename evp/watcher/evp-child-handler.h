@@ -33,6 +33,8 @@ int                   evp_child_handler_get_returncode (EvpChildHandler      *se
 EVP_AVAILABLE_IN_1_0
 gboolean              evp_child_handler_get_lost       (EvpChildHandler      *self);
 EVP_AVAILABLE_IN_1_0
+double                evp_child_handler_get_cpu_time   (EvpChildHandler      *self);
+EVP_AVAILABLE_IN_1_0
 void                  evp_child_handler_invoke         (EvpChildHandler      *self,
                                                         GPid                  pid,
                                                         int                   returncode);

@@ -33,11 +33,18 @@
  * Since: 1.0
  */
 
+/* How a child has ended. */
+typedef struct
+{
+  int returncode;
+  double cpu_time;
+} End;
+
 /* A g_atomic_rc_box; under the table's lock. */
 typedef struct
 {
   guint n_brackets;  /* enter() without exit() yet */
-  GHashTable *stash; /* pid → return code, of children that have ended before they were added */
+  GHashTable *stash; /* pid → End, of children that have ended before they were added */
 } Stash;
 
 typedef struct
@@ -80,12 +87,12 @@ quick (EvpWatchTable *table,
     {
       g_autoptr (EvpChildHandler) handler = NULL;
       gboolean found, stranger = FALSE;
-      int returncode = 0;
+      End end = { 0, EVP_CPU_TIME_UNKNOWN };
       pid_t pid = 0;
 
       /* in one step with what add_handler() does, which therefore finds it either running or in the stash */
       g_mutex_lock (&table->lock);
-      found = evp_os_wait_reap_any (&pid, &returncode);
+      found = evp_os_wait_reap_any (&pid, &end.returncode, &end.cpu_time);
       if (found)
         {
           EvpWatch *watch = g_hash_table_lookup (table->watches, GINT_TO_POINTER (pid));
@@ -97,7 +104,7 @@ quick (EvpWatchTable *table,
               g_assert (handler != NULL);
             }
           else if (stash->n_brackets > 0)
-            g_hash_table_insert (stash->stash, GINT_TO_POINTER (pid), GINT_TO_POINTER (returncode));
+            g_hash_table_insert (stash->stash, GINT_TO_POINTER (pid), g_memdup2 (&end, sizeof end));
           else
             stranger = TRUE;
           g_mutex_unlock (&table->lock);
@@ -112,12 +119,13 @@ quick (EvpWatchTable *table,
       if (handler != NULL)
         {
           n++;
-          evp_sigchld_tell (table, handler, EVP_WAIT_EXITED, returncode);
+          evp_child_handler_set_cpu_time (handler, end.cpu_time);
+          evp_sigchld_tell (table, handler, EVP_WAIT_EXITED, end.returncode);
         }
       else if (stranger)
         evp_warn_runtime (_("FastChildWatcher caught the end of a child that it does not watch: process %d, "
                             "return code %d; whoever waits for it will not learn of it"),
-                          (int) pid, returncode);
+                          (int) pid, end.returncode);
     }
 }
 
@@ -132,7 +140,7 @@ evp_fast_child_watcher_add_handler (EvpAbstractChildWatcher *watcher,
   g_autoptr (EvpChildHandler) ended = NULL;
   EvpChildHandler *replaced;
   EvpWaitResult result;
-  gpointer stashed = NULL;
+  g_autofree End *stashed = NULL;
   EvpWatch *watch;
   int returncode = 0;
 
@@ -147,10 +155,11 @@ evp_fast_child_watcher_add_handler (EvpAbstractChildWatcher *watcher,
                            _("A child can be added to this child watcher only between enter() and exit()"));
       return FALSE;
     }
-  if (g_hash_table_steal_extended (stash->stash, GINT_TO_POINTER (pid), NULL, &stashed))
+  if (g_hash_table_steal_extended (stash->stash, GINT_TO_POINTER (pid), NULL, (gpointer *) &stashed))
     {
       g_mutex_unlock (&table->lock);
-      evp_sigchld_tell (table, handler, EVP_WAIT_EXITED, GPOINTER_TO_INT (stashed));
+      evp_child_handler_set_cpu_time (handler, stashed->cpu_time);
+      evp_sigchld_tell (table, handler, EVP_WAIT_EXITED, stashed->returncode);
       return TRUE;
     }
   watch = evp_watch_table_add_locked (table, handler, &watch_funcs, &replaced);
@@ -237,8 +246,12 @@ evp_fast_child_watcher_exit (EvpAbstractChildWatcher *watcher)
 
       list = g_string_new (NULL);
       for (GList *l = pids; l != NULL; l = l->next)
-        g_string_append_printf (list, "%s%d (%d)", list->len > 0 ? ", " : "", GPOINTER_TO_INT (l->data),
-                                GPOINTER_TO_INT (g_hash_table_lookup (stash->stash, l->data)));
+        {
+          const End *end = g_hash_table_lookup (stash->stash, l->data);
+
+          g_string_append_printf (list, "%s%d (%d)", list->len > 0 ? ", " : "", GPOINTER_TO_INT (l->data),
+                                  end->returncode);
+        }
       g_list_free (pids);
       g_hash_table_remove_all (stash->stash);
     }
@@ -298,7 +311,7 @@ evp_fast_child_watcher_init (EvpFastChildWatcher *self)
 
   evp_child_watcher_check_table (EVP_TYPE_FAST_CHILD_WATCHER, &own_table);
   priv->stash = g_atomic_rc_box_new0 (Stash);
-  priv->stash->stash = g_hash_table_new (NULL, NULL);
+  priv->stash->stash = g_hash_table_new_full (NULL, NULL, NULL, g_free);
 }
 
 /**

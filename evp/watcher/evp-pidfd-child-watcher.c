@@ -233,11 +233,12 @@ pidfd_watch_stop (EvpWatch *watch)
 
 static EvpWaitResult
 pidfd_watch_reap (EvpWatch *watch,
-                  int      *returncode)
+                  int      *returncode,
+                  double   *cpu_time)
 {
   PidfdWatch *self = (PidfdWatch *) watch;
 
-  return evp_os_wait_reap_pidfd (self->pidfd->fd, watch->pid, returncode);
+  return evp_os_wait_reap_pidfd (self->pidfd->fd, watch->pid, returncode, cpu_time);
 }
 
 static const EvpWatchFuncs watch_funcs = {

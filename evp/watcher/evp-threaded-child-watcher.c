@@ -242,13 +242,14 @@ thread_watch_clear (EvpWatch *watch)
 
 static EvpWaitResult
 thread_watch_reap (EvpWatch *watch,
-                   int      *returncode)
+                   int      *returncode,
+                   double   *cpu_time)
 {
   ThreadWatch *self = (ThreadWatch *) watch;
 
   return self->group != NULL && self->pidfd >= 0
-         ? evp_os_wait_reap_pidfd (self->pidfd, watch->pid, returncode)
-         : evp_os_wait_reap (watch->pid, returncode);
+         ? evp_os_wait_reap_pidfd (self->pidfd, watch->pid, returncode, cpu_time)
+         : evp_os_wait_reap (watch->pid, returncode, cpu_time);
 }
 
 static const EvpWatchFuncs watch_funcs = {

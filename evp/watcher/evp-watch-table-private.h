@@ -28,7 +28,8 @@ typedef struct
   void          (*clear) (EvpWatch *watch);
   /* Reaps the child; under the lock of the table. NULL: by its pid. */
   EvpWaitResult (*reap)  (EvpWatch *watch,
-                          int      *returncode);
+                          int      *returncode,
+                          double   *cpu_time);
 } EvpWatchFuncs;
 
 struct _EvpWatchTable
@@ -123,7 +124,7 @@ EvpChildHandler *evp_watch_take        (EvpWatch      *self);
 EvpChildHandler *evp_watch_take_locked (EvpWatch      *self);
 /*
  * Looks at the child, and if it has ended, reaps it and takes the watch out: in one step, so that of two
- * threads none sees "lost" because of the other.
+ * threads none sees "lost" because of the other. The handler knows the processor time then.
  */
 EvpChildHandler *evp_watch_collect (EvpWatch      *self,
                                     EvpWaitResult *result,

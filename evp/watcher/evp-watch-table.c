@@ -397,18 +397,21 @@ evp_watch_collect (EvpWatch      *self,
                    int           *returncode)
 {
   EvpChildHandler *handler = NULL;
+  double cpu_time = EVP_CPU_TIME_UNKNOWN;
 
   *result = EVP_WAIT_RUNNING;
   /* the caller holds a reference, so the table's is not the last */
   g_mutex_lock (&self->table->lock);
   if (self->handler != NULL)
     {
-      *result = self->funcs->reap != NULL ? self->funcs->reap (self, returncode)
-                                          : evp_os_wait_reap (self->pid, returncode);
+      *result = self->funcs->reap != NULL ? self->funcs->reap (self, returncode, &cpu_time)
+                                          : evp_os_wait_reap (self->pid, returncode, &cpu_time);
       if (*result != EVP_WAIT_RUNNING)
         handler = evp_watch_take_locked (self);
     }
   g_mutex_unlock (&self->table->lock);
+  if (handler != NULL)
+    evp_child_handler_set_cpu_time (handler, cpu_time);
   return handler;
 }
 

@@ -65,6 +65,43 @@ test_return_codes (Fixture *f)
     }
 }
 
+static void
+test_exited_cb (EvpSubprocess *child,
+                int            returncode,
+                gpointer       cpu_time)
+{
+  *(double *) cpu_time = evp_subprocess_get_cpu_time (child);
+}
+
+/* Rules: Q-7 */
+static void
+test_cpu_time (Fixture *f)
+{
+  gint64 start = g_get_monotonic_time ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, NULL, &error, "burn", NULL);
+  double cpu_time, at_exit = -2;
+
+  g_assert_no_error (error);
+  g_assert_cmpfloat (evp_subprocess_get_cpu_time (child), ==, -1);
+  g_signal_connect (child, "exited", G_CALLBACK (test_exited_cb), &at_exit);
+  g_assert_cmpint (evp_test_wait (f->loop, child, &error), ==, 0);
+  g_assert_no_error (error);
+
+  g_object_get (child, "cpu-time", &cpu_time, NULL);
+  g_assert_cmpfloat (cpu_time, ==, evp_subprocess_get_cpu_time (child));
+  g_assert_cmpfloat (cpu_time, ==, at_exit);
+#ifdef __linux__
+  if (!EVP_IS_GLIB_CHILD_WATCHER (f->watcher))
+    {
+      g_assert_cmpfloat (cpu_time, >, 0);
+      g_assert_cmpfloat (cpu_time, <, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC + 1);
+      return;
+    }
+#endif
+  g_assert_cmpfloat (cpu_time, ==, -1);
+}
+
 /* Rules */
 static void
 test_spawn_failures (Fixture *f)
@@ -567,6 +604,7 @@ contract_subprocess_add (const char *name,
     TestFunc func;
   } tests[] = {
     { "return-codes", test_return_codes },
+    { "cpu-time", test_cpu_time },
     { "spawn-failures", test_spawn_failures },
     { "communicate", test_communicate },
     { "communicate-much", test_communicate_much },

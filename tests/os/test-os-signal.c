@@ -410,7 +410,7 @@ test_sigchld_ignored_before (void)
       /* while we listen, children can be waited for */
       pid = evp_test_spawn_child ("exit", "9", NULL);
       g_assert_true (evp_os_wait_peek (pid));
-      g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_EXITED);
+      g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
       g_assert_cmpint (returncode, ==, 9);
       evp_os_signal_subscriber_free (self);
       get_action (SIGCHLD, &now);

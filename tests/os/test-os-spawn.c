@@ -38,7 +38,7 @@ wait_for (pid_t pid)
   int returncode = -1000;
 
   g_assert_true (evp_os_wait_peek (pid));
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
   return returncode;
 }
 
@@ -619,7 +619,7 @@ test_pidfd (void)
   g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, FD_CLOEXEC);
   g_assert_cmpint (evp_os_pidfd_send_signal (pidfd, SIGKILL), ==, 0);
   g_assert_true (evp_os_wait_peek (pid));
-  g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
   g_assert_cmpint (returncode, ==, -SIGKILL);
   close (pidfd);
   evp_test_leaks_check (&leaks);

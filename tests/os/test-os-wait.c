@@ -24,7 +24,7 @@ reap_ended (GPid pid)
   int returncode = -1000;
 
   g_assert_true (evp_os_wait_peek (pid));
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
   return returncode;
 }
 
@@ -60,12 +60,12 @@ test_running (void)
   GPid pid = evp_test_spawn_child ("pause", NULL);
   int returncode = 4711;
 
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_RUNNING);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_RUNNING);
   g_assert_cmpint (returncode, ==, 4711);
   end_and_peek (pid);
   /* looking does not reap */
   g_assert_true (evp_os_wait_peek (pid));
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
   g_assert_cmpint (returncode, ==, -SIGKILL);
 }
 
@@ -80,9 +80,9 @@ test_stopped_is_running (void)
   g_assert_cmpint (kill (pid, SIGSTOP), ==, 0);
   g_assert_cmpint (waitpid (pid, &status, WUNTRACED), ==, pid);
   g_assert_true (WIFSTOPPED (status));
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_RUNNING);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_RUNNING);
   end_and_peek (pid);
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
 }
 
 /* Rules: W-6, W-61, Z-39 */
@@ -93,11 +93,11 @@ test_lost (void)
   int returncode = 0, status;
 
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_LOST);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_LOST);
   g_assert_cmpint (returncode, ==, EVP_RETURNCODE_LOST);
   g_assert_false (evp_os_wait_peek (pid));
   /* never a child of ours */
-  g_assert_cmpint (evp_os_wait_reap (getpid (), &returncode), ==, EVP_WAIT_LOST);
+  g_assert_cmpint (evp_os_wait_reap (getpid (), &returncode, NULL), ==, EVP_WAIT_LOST);
 }
 
 /* Rules: W-63 */
@@ -115,7 +115,7 @@ test_sigchld_ignored (void)
     /* blocks until the kernel has thrown the status away */
     g_assert_false (evp_os_wait_peek (pid));
   }
-  g_assert_cmpint (evp_os_wait_reap (pid, &returncode), ==, EVP_WAIT_LOST);
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_LOST);
   g_assert_cmpint (returncode, ==, EVP_RETURNCODE_LOST);
   g_assert_cmpint (sigaction (SIGCHLD, &before, NULL), ==, 0);
 }
@@ -128,7 +128,7 @@ test_reap_any (void)
   pid_t pid;
   int returncode;
 
-  g_assert_false (evp_os_wait_reap_any (&pid, &returncode));
+  g_assert_false (evp_os_wait_reap_any (&pid, &returncode, NULL));
   for (int i = 0; i < 3; i++)
     {
       g_autofree char *code = g_strdup_printf ("%d", 10 + i);
@@ -137,7 +137,7 @@ test_reap_any (void)
       g_assert_true (evp_os_wait_peek (pids[i]));
     }
   GPid running = evp_test_spawn_child ("pause", NULL);
-  while (evp_os_wait_reap_any (&pid, &returncode))
+  while (evp_os_wait_reap_any (&pid, &returncode, NULL))
     for (int i = 0; i < 3; i++)
       if (pids[i] == pid)
         {
@@ -148,9 +148,60 @@ test_reap_any (void)
   for (int i = 0; i < 3; i++)
     g_assert_true (seen[i]);
   end_and_peek (running);
-  g_assert_true (evp_os_wait_reap_any (&pid, &returncode));
+  g_assert_true (evp_os_wait_reap_any (&pid, &returncode, NULL));
   g_assert_cmpint (pid, ==, running);
   g_assert_cmpint (returncode, ==, -SIGKILL);
+}
+
+static void
+assert_cpu_time (double cpu_time,
+                 gint64 start)
+{
+#ifdef __linux__
+  g_assert_cmpfloat (cpu_time, >, 0);
+  /* one thread takes no more than the time that has passed, give or take how the kernel counts */
+  g_assert_cmpfloat (cpu_time, <, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC + 1);
+#else
+  g_assert_cmpfloat (cpu_time, ==, EVP_CPU_TIME_UNKNOWN);
+#endif
+}
+
+/* The processor time comes with the status, by whatever way the child is reaped; not with one that is lost. */
+static void
+test_cpu_time (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (30, "the end of a child");
+  gint64 start = g_get_monotonic_time ();
+  double cpu_time = -2;
+  int returncode;
+  pid_t any;
+  GPid pid;
+
+  pid = evp_test_spawn_child ("burn", NULL);
+  g_assert_true (evp_os_wait_peek (pid));
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, &cpu_time), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (returncode, ==, 0);
+  assert_cpu_time (cpu_time, start);
+
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, &cpu_time), ==, EVP_WAIT_LOST);
+  g_assert_cmpfloat (cpu_time, ==, EVP_CPU_TIME_UNKNOWN);
+
+  pid = evp_test_spawn_child ("burn", NULL);
+  g_assert_true (evp_os_wait_peek (pid));
+  g_assert_true (evp_os_wait_reap_any (&any, &returncode, &cpu_time));
+  g_assert_cmpint (any, ==, pid);
+  assert_cpu_time (cpu_time, start);
+
+  if (evp_os_pidfd_supported (NULL))
+    {
+      g_auto (EvpFd) pidfd = EVP_FD_NONE;
+
+      pid = evp_test_spawn_child ("burn", NULL);
+      pidfd = evp_os_pidfd_open (pid, NULL);
+      g_assert_true (evp_os_wait_peek (pid));
+      g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode, &cpu_time), ==, EVP_WAIT_EXITED);
+      assert_cpu_time (cpu_time, start);
+    }
 }
 
 static gboolean
@@ -188,18 +239,18 @@ test_pidfd (void)
     g_assert_no_error (error);
     g_assert_cmpint (pidfd, >=, 0);
     g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, FD_CLOEXEC);
-    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode), ==, EVP_WAIT_RUNNING);
+    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode, NULL), ==, EVP_WAIT_RUNNING);
     g_assert_cmpint (returncode, ==, 4711);
     g_assert_cmpint (evp_os_pidfd_send_signal (pidfd, SIGTERM), ==, 0);
 
     struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
     g_assert_cmpint (poll (&poll_fd, 1, -1), ==, 1);
-    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode), ==, EVP_WAIT_EXITED);
+    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
     g_assert_cmpint (returncode, ==, -SIGTERM);
 
     /* reaped: the descriptor can hit nobody else */
     g_assert_cmpint (evp_os_pidfd_send_signal (pidfd, SIGTERM), ==, ESRCH);
-    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode), ==, EVP_WAIT_LOST);
+    g_assert_cmpint (evp_os_wait_reap_pidfd (pidfd, pid, &returncode, NULL), ==, EVP_WAIT_LOST);
     g_assert_cmpint (returncode, ==, EVP_RETURNCODE_LOST);
   }
   evp_test_leaks_check (&leaks);
@@ -235,6 +286,7 @@ main (int    argc,
   g_test_add_func ("/evp/os/wait/lost", test_lost);
   g_test_add_func ("/evp/os/wait/sigchld-ignored", test_sigchld_ignored);
   g_test_add_func ("/evp/os/wait/reap-any", test_reap_any);
+  g_test_add_func ("/evp/os/wait/cpu-time", test_cpu_time);
   g_test_add_func ("/evp/os/wait/pidfd", test_pidfd);
   g_test_add_func ("/evp/os/wait/pidfd-not-found", test_pidfd_not_found);
 

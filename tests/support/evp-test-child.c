@@ -7,6 +7,7 @@
  *   wait                 reads standard input to its end, then ends with 0
  *   wait-exit CODE       the same, then ends with CODE
  *   pause                waits for a signal for ever
+ *   burn                 takes a little processor time, then ends with 0
  *   ignore NUMBER        ignores the signal, writes "ready\n", then pauses
  *   cat                  copies standard input to standard output
  *   echo TEXT…           writes the words to standard output, each with a newline
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static void
@@ -136,6 +138,14 @@ main (int    argc,
     }
   if (strcmp (mode, "pause") == 0)
     pause_for_ever ();
+  if (strcmp (mode, "burn") == 0)
+    {
+      clock_t start = clock ();
+
+      while (clock () < start + CLOCKS_PER_SEC / 20)
+        ;
+      return 0;
+    }
   if (strcmp (mode, "ignore") == 0)
     {
       signal (atoi (first), SIG_IGN);
