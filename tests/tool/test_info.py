@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`evp info`: what works here, what the defaults become, and why."""
+
+import json
+import os
+
+import evptool
+
+
+class Info(evptool.ToolTest):
+    def info(self, **env):
+        """The JSON, from a run that has nothing to complain about."""
+        result = self.evp('info', '--json', env=env)
+        self.assertEqual((result.status, result.err), (0, b''))
+        return json.loads(result.out)
+
+    def test_json(self):
+        info = self.info()
+        self.assertEqual(set(info), {'version', 'capabilities', 'defaults'})
+        self.assertEqual(set(info['capabilities']), {'epoll', 'kqueue', 'pidfd', 'io-uring', 'timerfd'})
+        for capability in info['capabilities'].values():
+            self.assertEqual(set(capability), {'works', 'reason'})
+            # a reason for what does not work, and only for that
+            self.assertEqual(capability['works'], capability['reason'] is None)
+        self.assertEqual(list(info['defaults']), ['policy', 'loop', 'selector', 'proactor', 'child-watcher'])
+        for default in info['defaults'].values():
+            self.assertEqual(set(default), {'type', 'reason'})
+
+    def test_defaults(self):
+        # Rules: P-1, W-67
+        info = self.info()
+        defaults = {name: default['type'] for name, default in info['defaults'].items()}
+        self.assertEqual(defaults['policy'], 'EvpDefaultEventLoopPolicy')
+        self.assertEqual(defaults['loop'], 'EvpSelectorEventLoop')
+        works = {name: capability['works'] for name, capability in info['capabilities'].items()}
+        self.assertEqual(defaults['child-watcher'],
+                         'EvpPidfdChildWatcher' if works['pidfd'] else 'EvpThreadedChildWatcher')
+        if works['epoll']:
+            self.assertEqual(defaults['selector'], 'EvpEpollSelector')
+
+    def test_text(self):
+        result = self.evp('info')
+        self.assertEqual((result.status, result.err), (0, b''))
+        info = self.info()
+        text = result.out.decode()
+        self.assertIn(info['version'], text)
+        for name in info['capabilities']:
+            self.assertRegex(text, rf'(?m)^  {name} +(yes|no: .+)$')
+        for default in info['defaults'].values():
+            self.assertIn(default['type'] or '-', text)
+
+    def test_variables(self):
+        # Rules: P-1, W-67
+        for variable, value, name, expected in [
+                ('EVP_POLICY', 'selector', 'policy', 'EvpSelectorEventLoopPolicy'),
+                ('EVP_POLICY', 'main-context', 'policy', 'EvpMainContextEventLoopPolicy'),
+                ('EVP_SELECTOR', 'poll', 'selector', 'EvpPollSelector'),
+                ('EVP_SELECTOR', 'select', 'selector', 'EvpSelectSelector'),
+                ('EVP_CHILD_WATCHER', 'threaded', 'child-watcher', 'EvpThreadedChildWatcher'),
+                ('EVP_CHILD_WATCHER', 'safe', 'child-watcher', 'EvpSafeChildWatcher'),
+                ('EVP_CHILD_WATCHER', 'fast', 'child-watcher', 'EvpFastChildWatcher'),
+                ('EVP_CHILD_WATCHER', 'multi-loop', 'child-watcher', 'EvpMultiLoopChildWatcher'),
+                ('EVP_CHILD_WATCHER', 'glib', 'child-watcher', 'EvpGLibChildWatcher')]:
+            with self.subTest(variable=variable, value=value):
+                default = self.info(**{variable: value})['defaults'][name]
+                self.assertEqual(default['type'], expected)
+                self.assertIn(f'{variable}={value}', default['reason'])
+                self.assertIn(f'{variable}={value}', self.evp('info', env={variable: value}).out.decode())
+
+    def test_unknown_values(self):
+        """A warning that lists what there is; then the default, and not the variable is the reason."""
+        usual = self.info()['defaults']
+        for variable, name, known in [('EVP_POLICY', 'policy', 'main-context'),
+                                      ('EVP_SELECTOR', 'selector', 'epoll'),
+                                      ('EVP_CHILD_WATCHER', 'child-watcher', 'multi-loop')]:
+            with self.subTest(variable=variable):
+                result = self.evp('info', '--json', env={variable: 'bird'})
+                self.assertEqual(result.status, 0)
+                self.assertIn(f'{variable}=bird', result.err.decode())
+                self.assertIn(known, result.err.decode())
+                self.assertEqual(json.loads(result.out)['defaults'][name], usual[name])
+
+    def test_policy_of_a_module(self):
+        # Rules: P-1, P-3
+        default = self.info(EVP_MODULE_PATH=os.environ['EVP_TEST_MODULE_DIR'],
+                            EVP_POLICY='from-a-module')['defaults']['policy']
+        self.assertEqual(default['type'], 'ModulePolicy')
+        self.assertIn('from-a-module', default['reason'])
+
+    def test_no_loop(self):
+        """Where a policy has no loop, that is said, and everything else too."""
+        info = self.info(EVP_POLICY='proactor')
+        loop = info['defaults']['loop']
+        if loop['type'] is None:
+            self.assertTrue(loop['reason'])
+        self.assertEqual(info['defaults']['policy']['type'], 'EvpProactorEventLoopPolicy')
+
+
+class Languages(evptool.ToolTest):
+    def test_translated(self):
+        """Messages come in the language of the user, and the JSON keys do not."""
+        english = self.evp('info')
+        for language in ('ja', 'id'):
+            with self.subTest(language=language):
+                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': os.environ['EVP_TEST_LOCALEDIR']}
+                result = self.evp('info', env=env)
+                self.assertEqual((result.status, result.err), (0, b''))
+                self.assertNotEqual(result.out, english.out)
+                # the headings, of the tool and of nobody else, and the reasons, which the library gives
+                for text in ('What works here', 'works here', 'has none', 'This system'):
+                    self.assertNotIn(text, result.out.decode())
+                self.assertEqual(list(json.loads(self.evp('info', '--json', env=env).out)),
+                                 ['version', 'capabilities', 'defaults'])
+                for arguments in (('--help',), ('run', '--help'), ('info', '--help')):
+                    self.assertNotEqual(self.evp(*arguments, env=env).out, self.evp(*arguments).out)
+
+
+if __name__ == '__main__':
+    evptool.main('test_info', 'info')

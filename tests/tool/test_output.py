@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What `evp run` passes on: all of it, line by line, to readers quick and slow."""
+
+import collections
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import termios
+
+import evptool
+from evptool import CHILD
+
+WRITER = str(pathlib.Path(__file__).with_name('writer.py'))
+
+
+def writer(name, count, fd=1):
+    return shlex.join([sys.executable, WRITER, name, str(count), str(fd)])
+
+
+class Output(evptool.ToolTest):
+    def assertWhole(self, text, names, count):
+        """Every line of every child is there, in its order and unmixed. Returns the other lines."""
+        found = collections.Counter()
+        others = []
+        for line in text.decode().splitlines():
+            match = re.fullmatch(r'([a-z]):(\d+):(\1*)', line)
+            if not match:
+                others.append(line)
+                continue
+            name, number = match[1], int(match[2])
+            self.assertEqual(number, found[name], line)
+            self.assertEqual(len(match[3]), number % 90)
+            found[name] += 1
+        self.assertEqual(found, {name: count for name in names})
+        return others
+
+    def test_much(self):
+        """Several megabytes from children that write at the same time."""
+        names = 'abcdefgh'
+        result = self.evp('run', '-j', '8', commands=[writer(name, 15000) for name in names])
+        self.assertEqual(result.status, 0, result.err)
+        self.assertGreater(len(result.out), 5000000)
+        self.assertEqual(len(self.assertWhole(result.out, names, 15000)), len(names) + 2)
+
+    def test_much_on_stderr(self):
+        """Each stream to its own: the errors of children to standard error."""
+        result = self.evp('run', '-j', '4', commands=[writer('a', 8000), writer('b', 8000, 2), writer('c', 8000, 2)])
+        self.assertEqual(result.status, 0)
+        self.assertEqual(len(self.assertWhole(result.out, 'a', 8000)), 3 + 2)
+        self.assertEqual(self.assertWhole(result.err, 'bc', 8000), [])
+
+    def test_both_streams_in_one(self):
+        """2>&1: lines do not mix there either."""
+        names = 'abcd'
+        result = self.evp('run', '-j', '8', stderr=subprocess.STDOUT,
+                          commands=[writer(name, 8000, 1 + i % 2) for i, name in enumerate(names)])
+        self.assertEqual(len(self.assertWhole(result.out, names, 8000)), len(names) + 2)
+
+    def test_json(self):
+        """Children write to standard error; standard output is JSON and nothing else."""
+        names = 'abcd'
+        result = self.evp('run', '--json', '-j', '4', commands=[writer(name, 8000) for name in names])
+        self.assertEqual([line['returncode'] for line in result.objects()], [0] * 4)
+        self.assertEqual(self.assertWhole(result.err, names, 8000), [])
+
+    def test_endless_line(self):
+        """Five megabytes without a newline, beside children that write lines."""
+        names = 'abc'
+        commands = [f'{CHILD} flood 5000000'] + [writer(name, 8000) for name in names]
+        result = self.evp('run', '-j', '4', commands=commands)
+        self.assertEqual(result.status, 0)
+        others = self.assertWhole(result.out, names, 8000)
+        floods = [line for line in others if line.startswith('x')]
+        self.assertEqual([len(line) for line in floods], [5000000])
+        self.assertEqual(len(others), 1 + 4 + 2)
+
+    def test_last_line_without_end(self):
+        """The next line is not glued to it."""
+        result = self.evp('run', '-j', '1', commands=['printf one', 'printf two', "printf 'three\\n\\n'", 'printf ""'])
+        self.assertEqual(result.table()[0], ['one', 'two', 'three', ''])
+
+    def test_zeros(self):
+        """Bytes are bytes."""
+        result = self.evp('run', commands=[r"printf 'a\000b\377\n'"])
+        self.assertEqual(result.out.split(b'\n')[0], b'a\0b\xff')
+
+    def test_grandchild(self):
+        # Rules: Q-10
+        # Somebody who keeps the pipe keeps neither the tool nor what the child has written.
+        process = self.start('run', '--json', stdout=subprocess.PIPE)
+        out, err = process.communicate(f'{CHILD} grandchild\n'.encode(), timeout=evptool.DEADLINE)
+        grandchild = int(err)
+        os.kill(grandchild, signal.SIGKILL)
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual(json.loads(out)['returncode'], 0)
+
+    def test_grandchild_that_writes(self):
+        """What comes from the background for as long as it comes is passed on."""
+        script = shlex.quote('{ for i in 1 2 3 4 5; do sleep 0.2; echo $i; done; } & echo 0')
+        result = self.evp('run', commands=[f'sh -c {script}'])
+        self.assertEqual(result.status, 0)
+        self.assertEqual(result.table()[0], ['0', '1', '2', '3', '4', '5'])
+
+    def test_closed_early(self):
+        """`evp run | head -1`: ends in silence, and so do the children."""
+        for count in (1, 50):
+            process = self.start('run', '-j', '4')
+            process.stdin.write(f'{CHILD} flood 100000000\nyes\n{CHILD} pause\nsleep 100\n'.encode() * count)
+            process.stdin.close()
+            self.assertNotEqual(process.stdout.read(2), b'')
+            process.stdout.close()
+            self.assertEqual(process.wait(timeout=evptool.DEADLINE), 1)
+            self.assertEqual(process.stderr.read(), b'')
+            process.stderr.close()
+            self.assertEqual(self.descendants(), [])
+
+    def test_closed_from_the_start(self):
+        for fd in (1, 2):
+            process = self.start('run', preexec_fn=lambda: os.close(fd))
+            out, err = process.communicate(b'sh -c "echo out; echo err >&2"\n', timeout=evptool.DEADLINE)
+            if fd == 1:
+                self.assertEqual((process.returncode, out), (1, b''))
+                self.assertIn(b'Bad file descriptor', err)
+            else:
+                self.assertEqual((process.returncode, err), (0, b''))
+                self.assertEqual(out.splitlines()[0], b'out')
+
+    def test_full_disk(self):
+        """What cannot be written is an error that is told."""
+        with open('/dev/full', 'wb') as full:
+            for arguments in (('run',), ('run', '--json'), ('info',), ('info', '--json'), ('--help',),
+                              ('run', '--help'), ('--version',)):
+                with self.subTest(arguments=arguments):
+                    process = self.start(*arguments, stdout=full)
+                    _, err = process.communicate(b'echo hello\n', timeout=evptool.DEADLINE)
+                    self.assertEqual(process.returncode, 1)
+                    self.assertIn('No space left on device', err.decode())
+
+    def test_slow_reader(self):
+        """Nobody reads what the children write: time limits work all the same, and nothing is lost."""
+        process = self.start('run', '--json', '-j', '2', '--timeout', '1')
+        process.stdin.write(f'{CHILD} pause\n{writer("a", 20000)}\n'.encode())
+        process.stdin.close()
+        first = json.loads(process.stdout.readline())
+        self.assertEqual(first['returncode'], -signal.SIGTERM)
+        self.assertTrue(first['timed_out'])
+        process.kill()
+
+    def test_slow_reader_and_interrupt(self):
+        """Nobody reads what the children write: Ctrl-C works all the same."""
+        process = self.start('run', '--json', '-j', '3')
+        process.stdin.write(f'{CHILD} exit 0\n{CHILD} flood 100000000\n{CHILD} pause\n'.encode())
+        process.stdin.close()
+        self.assertEqual(json.loads(process.stdout.readline())['returncode'], 0)
+        # as much as fits is there: nobody takes it away
+        select.select([process.stderr], [], [])
+        process.send_signal(signal.SIGINT)
+        rest = [json.loads(process.stdout.readline()) for _ in range(2)]
+        self.assertEqual([line['returncode'] for line in rest], [-signal.SIGTERM] * 2)
+        written = process.stderr.read()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
+        self.assertEqual(set(written), set(b'x\n'))
+
+
+class Screen:
+    """As much of a terminal as the progress bar needs."""
+
+    def __init__(self):
+        self.lines = ['']
+        self.column = 0
+
+    def feed(self, text):
+        for piece in re.findall(r'\x1b\[K|\r|\n|[^\x1b\r\n]+|\x1b', text):
+            line = self.lines[-1]
+            if piece == '\x1b[K':
+                self.lines[-1] = line[:self.column]
+            elif piece == '\r':
+                self.column = 0
+            elif piece == '\n':
+                self.lines.append('')
+                self.column = 0
+            else:
+                self.lines[-1] = line[:self.column] + piece + line[self.column + len(piece):]
+                self.column += len(piece)
+
+
+class Terminal(evptool.ToolTest):
+    def open_terminal(self):
+        master, slave = pty.openpty()
+        attributes = termios.tcgetattr(slave)
+        attributes[1] &= ~termios.OPOST
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        self.addCleanup(os.close, master)
+        return master, slave
+
+    def read_all(self, master):
+        text = b''
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                piece = b''
+            if not piece:
+                return text.decode()
+            text += piece
+
+    def run_in_terminal(self, *arguments, commands, **streams):
+        master, slave = self.open_terminal()
+        for stream in ('stdout', 'stderr'):
+            if stream not in streams:
+                streams[stream] = slave
+        process = self.start('run', *arguments, **streams)
+        os.close(slave)
+        process.stdin.write(''.join(command + '\n' for command in commands).encode())
+        process.stdin.close()
+        text = self.read_all(master)
+        return process, text
+
+    def test_progress(self):
+        """A bar that goes away before every line of output, and at the end."""
+        process, text = self.run_in_terminal('-j', '1', commands=['echo one', 'sleep 0.4', 'false', 'echo two',
+                                                                  'sleep 0.4'])
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 1)
+        self.assertRegex(text, r'\[\.{30}\] 0 of 5, \d running, 0 failed')
+        self.assertRegex(text, r'\[#+\.+\] 4 of 5, 1 running, 1 failed')
+        screen = Screen()
+        screen.feed(text)
+        self.assertEqual(screen.lines[:2], ['one', 'two'])
+        self.assertEqual(screen.lines[2].split(), evptool.TABLE)
+        self.assertEqual(screen.lines[-2], '5 commands: 4 succeeded, 1 failed, 0 not started')
+        self.assertEqual(screen.lines[-1], '')
+        self.assertNotIn('[', ''.join(screen.lines))
+
+    def test_progress_beside_a_file(self):
+        """`evp run > file` in a terminal: the bar is on the terminal, the table in the file."""
+        process, text = self.run_in_terminal(commands=['echo one', 'sleep 0.3'], stdout=subprocess.PIPE)
+        out = process.stdout.read()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+        self.assertIn('0 of 2', text)
+        screen = Screen()
+        screen.feed(text)
+        self.assertEqual(screen.lines, [''])
+        self.assertTrue(out.startswith(b'one\n'))
+        self.assertNotIn(b'\r', out)
+
+    def test_no_progress(self):
+        """No bar where nobody looks, and none for a single command, which has the terminal to itself."""
+        process, text = self.run_in_terminal(commands=['echo one', 'sleep 0.3'], stderr=subprocess.PIPE)
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+        self.assertNotIn('\r', text)
+        self.assertEqual(process.stderr.read(), b'')
+        process, text = self.run_in_terminal('--', 'sleep', '0.3', commands=[])
+        self.assertNotIn('\r', text)
+
+    def test_unfinished_line(self):
+        """The bar is not drawn over the first part of a very long line."""
+        process, text = self.run_in_terminal(
+            commands=[f"sh -c '{CHILD} flood 200000; sleep 0.5; echo end'", 'sleep 0.3'])
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+        screen = Screen()
+        screen.feed(text)
+        self.assertEqual(screen.lines[0], 'x' * 200000 + 'end')
+
+    def test_ctrl_c(self):
+        """From the keyboard."""
+        master, slave = self.open_terminal()
+
+        def own_terminal():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        process = self.start('run', stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal)
+        os.close(slave)
+        text = os.read(master, 1000)
+        self.assertIn(b'Ctrl-D', text)
+        os.write(master, f'sh -c "echo ready; exec {CHILD} pause"\n\x04'.encode())
+        while b'ready\n' not in text:
+            text += os.read(master, 1000)
+        os.write(master, b'\x03')
+        text += self.read_all(master).encode()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
+        self.assertIn(b'SIGTERM', text)
+
+    def test_columns(self):
+        """Columns stand below each other, also with wide characters and in other languages."""
+        for language in ('', 'ja', 'id'):
+            with self.subTest(language=language):
+                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': os.environ['EVP_TEST_LOCALEDIR']}
+                result = self.evp('run', commands=['true 漢字', 'false', f'{CHILD} signal 15', '/nonexistent',
+                                                   'sleep 0.01'], env=env)
+                lines = result.lines()[:-1]
+                self.assertEqual(len(lines), 6)
+                commands = ['true 漢字', 'false', f'{CHILD} signal 15', '/nonexistent', 'sleep 0.01']
+                starts = {evptool.columns(line[:line.index(command)]) for line, command in zip(lines[1:], commands)}
+                self.assertEqual(len(starts), 1, lines)
+                # the title begins there, too
+                title = lines[0].split()[-1]
+                self.assertEqual({evptool.columns(lines[0][:lines[0].rindex(title)])}, starts)
+
+
+if __name__ == '__main__':
+    evptool.main('test_output', 'output')
