@@ -17,6 +17,7 @@ import uuid
 
 EVP = os.environ['EVP_TOOL']
 CHILD = shlex.quote(os.environ['EVP_TEST_CHILD'])
+LOCALES = os.environ.get('EVP_TEST_LOCALEDIR')  # none in a build without translations
 DEADLINE = 120
 WATCHERS = ['pidfd', 'threaded', 'safe', 'fast', 'multi-loop', 'glib']
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import unittest
 
 import evptool
 
@@ -96,13 +97,14 @@ class Info(evptool.ToolTest):
         self.assertEqual(info['defaults']['policy']['type'], 'EvpProactorEventLoopPolicy')
 
 
+@unittest.skipUnless(evptool.LOCALES, 'built without translations')
 class Languages(evptool.ToolTest):
     def test_translated(self):
         """Messages come in the language of the user, and the JSON keys do not."""
         english = self.evp('info')
         for language in ('ja', 'id'):
             with self.subTest(language=language):
-                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': os.environ['EVP_TEST_LOCALEDIR']}
+                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': evptool.LOCALES}
                 result = self.evp('info', env=env)
                 self.assertEqual((result.status, result.err), (0, b''))
                 self.assertNotEqual(result.out, english.out)

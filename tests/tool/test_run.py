@@ -248,11 +248,10 @@ class Many(evptool.ToolTest):
             os.setgroups([])
             os.setgid(uid)
             os.setuid(uid)
-        for path in (evptool.EVP, os.environ['EVP_TEST_CHILD']):
-            if any(not parent.stat().st_mode & 0o001 for parent in pathlib.Path(path).resolve().parents):
-                self.skipTest('another user cannot reach the program')
-        commands = [f'{CHILD} burn'] * 40
-        result = self.evp('run', '--json', '-j', '40', commands=commands, preexec_fn=become)
+        if any(not parent.stat().st_mode & 0o001 for parent in pathlib.Path(evptool.EVP).resolve().parents):
+            self.skipTest('another user cannot reach the program')
+        # not our own child program: a sanitizer in it would need processes, too
+        result = self.evp('run', '--json', '-j', '40', commands=['sleep 0.1'] * 40, preexec_fn=become)
         self.assertEqual(result.status, 0, result.out)
         self.assertEqual([line['returncode'] for line in result.objects()], [0] * 40)
 

@@ -36,7 +36,7 @@ class Stop(evptool.ToolTest):
 
     def test_timeout(self):
         # Rules: Q-14
-        result = self.evp('run', '-j', '3', '--timeout', '0.5', commands=[f'{CHILD} pause', 'true', PARENT])
+        result = self.evp('run', '-j', '3', '--timeout', '3', commands=[f'{CHILD} pause', 'true', PARENT])
         self.assertEqual(result.status, 1)
         above, rows, below = result.table()
         self.assertEqual(above, ['ready'])
