@@ -136,7 +136,7 @@ function _init() {
             'create_unix_server', 'create_datagram_endpoint', 'start_tls',
         ]],
         [futureMethods, ['await']],
-        [Evp.Subprocess?.prototype, ['wait', 'wait_closed', 'communicate']],
+        [Evp.Subprocess.prototype, ['wait', 'wait_closed', 'communicate']],
         [Evp.Server?.prototype, ['accept', 'wait_closed']],
         [Evp.DatagramEndpoint?.prototype, ['receive']],
     ];
@@ -224,8 +224,9 @@ function _init() {
         try {
             runUntilComplete.call(this, future);
         } catch (error) {
-            if (!future.done())
-                throw error;
+            if (future._exception?.message === error.message)
+                throw future._exception.error;
+            throw error;
         }
         return future.get_result();
     };
@@ -253,14 +254,15 @@ function _init() {
 
     bindCallback(Evp.AbstractChildWatcher.prototype, 'add_child_handler', 1);
 
-    if (Evp.Subprocess) {
-        // null while it runs
-        const getReturncode = Evp.Subprocess.prototype.get_returncode;
-        Evp.Subprocess.prototype.get_returncode = function () {
-            const returncode = getReturncode.call(this);
-            return returncode === Evp.RETURNCODE_NONE ? null : returncode;
-        };
-    }
+    const newChildHandler = Evp.ChildHandler.new;
+    Evp.ChildHandler.new = (pid, loop, callback, ...args) => newChildHandler(pid, loop, guard(callback, args));
+
+    // null while it runs
+    const getReturncode = Evp.Subprocess.prototype.get_returncode;
+    Evp.Subprocess.prototype.get_returncode = function () {
+        const returncode = getReturncode.call(this);
+        return returncode === Evp.RETURNCODE_NONE ? null : returncode;
+    };
 
     // Programs
 
@@ -281,7 +283,8 @@ function _init() {
                     set.call(future, value);
             };
             loop.call_soon(() => {
-                new Promise(resolve => resolve(main(loop, ...args))).then(end(future.set_result), end(future.set_error));
+                new Promise(resolve => resolve(main(loop, ...args)))
+                    .then(end(future.set_result), end(future.set_error));
             });
             loop.add_signal_handler(SIGINT, () => {
                 loop.remove_signal_handler(SIGINT); // the next one has its default effect

@@ -75,7 +75,8 @@ test('closed', () => {
     loop.close();
     loop.close();
     for (const call of [() => loop.call_soon(() => {}), () => loop.call_later(1, () => {}), () => loop.run_forever(),
-        () => loop.call_soon_threadsafe(() => {}), () => loop.add_reader(0, () => {}), () => loop.add_signal_handler(SIGUSR1, () => {})])
+        () => loop.call_soon_threadsafe(() => {}),
+        () => loop.add_reader(0, () => {}), () => loop.add_signal_handler(SIGUSR1, () => {})])
         assertError(call, Evp.Error.LOOP_CLOSED);
     assert(loop.is_closed() && !loop.remove_reader(0));
 });
@@ -153,7 +154,9 @@ test('exceptions', withLoop(loop => {
 
 // Rules: X-6
 test('failing-exception-handler', () => {
-    const Reporting = GObject.registerClass({Implements: [Evp.AbstractEventLoop]}, class Reporting extends Evp.SelectorEventLoop {
+    const Reporting = GObject.registerClass({
+        Implements: [Evp.AbstractEventLoop],
+    }, class Reporting extends Evp.SelectorEventLoop {
         vfunc_default_exception_handler(context) {
             this.report = context;
         }
@@ -188,9 +191,12 @@ test('rejected-promise', async () => {
 // Rules: L-7, L-8, L-9, L-10
 test('refused-runs', withLoop(loop => {
     const other = new Evp.SelectorEventLoop();
+    const done = loop.create_future();
+    done.set_result('must not be asked for');
     const seen = [];
     loop.call_soon(() => {
-        for (const nested of [() => loop.run_forever(), () => other.run_forever(), () => Evp.run(() => {})])
+        assertError(() => Evp.run(() => {}), Evp.Error.LOOP_RUNNING);
+        for (const nested of [() => loop.run_forever(), () => other.run_forever(), () => loop.run_until_complete(done)])
             seen.push(assertError(nested, Evp.Error.LOOP_RUNNING).code);
         loop.stop();
     });
@@ -242,8 +248,8 @@ test('adopted-and-nested', async () => {
 // Rules: U-1, U-3
 test('future-values', withLoop(loop => {
     const object = {any: ['thing']};
-    for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n, Evp.SelectorEventLoop,
-        () => 1, new Date(), new GLib.Variant('s', 'x'), Gio.File.new_for_path('/'), Symbol('x')]) {
+    for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n,
+        Evp.SelectorEventLoop, () => 1, new Date(), new GLib.Variant('s', 'x'), Gio.File.new_for_path('/'), Symbol('x')]) {
         const future = loop.create_future();
         future.set_result(value);
         for (const result of [future.get_result(), loop.run_until_complete(future)]) {

@@ -134,7 +134,8 @@ test('chain-up-three-levels', () => {
 // Rules: P-36
 test('parents-stay-untouched', () => {
     new Counting3().get_event_loop().close();
-    for (const [Class, calls] of [[Counting2, ['get 2', 'get 1', 'new 1', 'set 1']], [Counting, ['get 1', 'new 1', 'set 1']]]) {
+    for (const [Class, calls] of [
+        [Counting2, ['get 2', 'get 1', 'new 1', 'set 1']], [Counting, ['get 1', 'new 1', 'set 1']]]) {
         const policy = new Class();
         policy.get_event_loop().close();
         assertEqual(policy.calls, calls);
@@ -175,7 +176,8 @@ test('slots-left-out', () => {
         Implements: [Evp.AbstractEventLoopPolicy],
     }, class LoopHalf extends GObject.Object {});
     const policy = new LoopHalf();
-    for (const [call, slot] of [[() => policy.get_event_loop(), 'get_event_loop'], [() => policy.set_event_loop(null), 'set_event_loop'],
+    for (const [call, slot] of [
+        [() => policy.get_event_loop(), 'get_event_loop'], [() => policy.set_event_loop(null), 'set_event_loop'],
         [() => policy.new_event_loop(), 'new_event_loop'], [() => policy.get_child_watcher(), 'get_child_watcher'],
         [() => policy.set_child_watcher(null), 'set_child_watcher']])
         assertError(call, Evp.Error.NOT_SUPPORTED, slot);

@@ -99,7 +99,8 @@ for (const [name, make] of [['javascript', () => new Watcher()], ['chaining', ()
     test(`${name}/codes`, inLoop(async loop => {
         const watcher = make();
         watcher.attach_loop(loop);
-        for (const [argv, code] of [[['exit', '0'], 0], [['exit', '7'], 7], [['exit', '255'], 255], [['signal', '9'], -9]]) {
+        for (const [argv, code] of [
+            [['exit', '0'], 0], [['exit', '7'], 7], [['exit', '255'], 255], [['signal', '9'], -9]]) {
             const pid = spawn(CHILD, ...argv);
             assertEqual(await ended(watcher, pid, 'x'), [pid, code, 'x']);
         }

@@ -7,7 +7,7 @@ import socket
 import threading
 import weakref
 
-from evptest import Evp, GLib, TestCase, main
+from evptest import Evp, TestCase, main
 from gi.repository import GObject
 from pyloop import PythonLoop
 

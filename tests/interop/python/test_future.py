@@ -7,7 +7,7 @@ import threading
 import weakref
 
 from evptest import Evp, GLib, TestCase, main
-from gi.repository import Gio, GObject
+from gi.repository import Gio
 
 
 class Thing:
@@ -31,8 +31,8 @@ class FutureTest(TestCase):
     # Rules: U-1, U-3
     def test_values(self):
         thing = Thing()
-        for value in (None, True, False, 0, -1, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, -2**63, 2**63,
-                      -2**64, 2**200, 0.0, 1.5, float('inf'), '', 'text', 'naïve ☃', b'', b'\0bytes', [], [1, [2]], (1,),
+        for value in (None, True, False, 0, -1, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, -2**63,
+                      2**63, -2**64, 2**200, 0.0, 1.5, float('inf'), '', 'text', 'naïve ☃', b'', b'\0bytes', [], [1, [2]], (1,),
                       {'key': None}, {1, 2}, thing, Thing, len, Number.ONE, Evp.Error.FAILED, Evp.IOEvents.READ,
                       self.loop, Gio.File.new_for_path('/'), GLib.Variant('s', 'x'), GLib.Bytes.new(b'x'),
                       ValueError('as a value')):
@@ -88,7 +88,8 @@ class FutureTest(TestCase):
     def test_exceptions(self):
         mine = ValueError('mine')
         foreign = GLib.Error.new_literal(Gio.io_error_quark(), 'io', Gio.IOErrorEnum.NOT_FOUND)
-        for given, kind in ((mine, ValueError), (foreign, GLib.Error), (KeyError, KeyError), (SystemExit(1), SystemExit)):
+        for given, kind in ((mine, ValueError), (foreign, GLib.Error), (KeyError, KeyError),
+                            (SystemExit(1), SystemExit)):
             for setter in ('set_exception', 'set_error'):
                 future = self.loop.create_future()
                 getattr(future, setter)(given)
@@ -182,7 +183,8 @@ class FutureTest(TestCase):
     # Rules: U-13
     def test_await_async(self):
         future = self.loop.create_future()
-        future.await_async(None, lambda source, result: (self.seen.append(source.await_finish(result)), self.loop.stop()))
+        future.await_async(None, lambda source, result: (self.seen.append(source.await_finish(result)),
+                                                         self.loop.stop()))
         future.set_result([1])
         self.loop.run_forever()
         self.assertEqual(self.seen, [[1]])

@@ -5,7 +5,7 @@ import gc
 import os
 import weakref
 
-from evptest import Evp, GLib, TestCase, main, spawn
+from evptest import Evp, TestCase, main, spawn
 from pyloop import PythonLoop
 from pyselector import PollingSelector
 from pywatcher import WaitingWatcher

@@ -295,9 +295,12 @@ loop.close()
     def test_refused_runs(self):
         loop = self.loop
         other = self.new_loop()
+        done = loop.create_future()
+        done.set_result('must not be asked for')
 
         def nested():
-            for run in (loop.run_forever, other.run_forever, lambda: Evp.run(lambda loop: None)):
+            for run in (loop.run_forever, other.run_forever, lambda: Evp.run(lambda loop: None),
+                        lambda: loop.run_until_complete(done), lambda: other.run_until_complete(other.create_future())):
                 try:
                     run()
                 except GLib.Error as error:
@@ -307,7 +310,7 @@ loop.close()
         loop.call_soon(nested)
         loop.call_soon(lambda: self.seen.append(Evp.get_running_loop() == loop))
         loop.run_forever()
-        self.assertEqual(self.seen, [Evp.Error.LOOP_RUNNING] * 3 + [True])
+        self.assertEqual(self.seen, [Evp.Error.LOOP_RUNNING] * 5 + [True])
         with self.assertError(Evp.Error.INVALID_ARGUMENT):
             loop.run_until_complete(other.create_future())
         loop.call_soon(loop.stop)
@@ -652,8 +655,9 @@ class DerivedLoopTest(TestCase):
             future = loop.create_future()
             self.assertFalse(future.done())
             loop.run_forever()
+            self.assertEqual(loop.calls[3], ('reader', left.fileno()))
         self.assertEqual(seen, [1, 2])
-        self.assertEqual(loop.calls[:4], ['schedule 2', 'schedule', ('timer', timer.when()), ('reader', loop.calls[3][1])])
+        self.assertEqual(loop.calls[:3], ['schedule 2', 'schedule', ('timer', timer.when())])
         self.assertEqual(loop.calls[5:7], ['future', 'run'])
 
     # Rules: C-1

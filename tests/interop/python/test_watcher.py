@@ -93,11 +93,10 @@ class Contract:
         self.assertTrue(self.watcher.remove_child_handler(pid))
         self.assertFalse(self.watcher.remove_child_handler(pid))
         self.assertDropped(gone)
-        stdin.close()
-        # and added again
+        # and added again, while it lives: who has no handler may be reaped and forgotten
         self.add(pid)
-        if not self.ended:
-            self.loop.run_forever()
+        self.loop.call_soon(stdin.close)
+        self.loop.run_forever()
         self.assertEqual(self.ended, [(pid, 3)])
 
     # Rules: W-28, W-33, W-59, Z-32
@@ -237,6 +236,22 @@ class PythonWatcherTest(Contract, TestCase):
         with watcher:
             pass
         watcher.close()
+
+
+class HandlerTest(TestCase):
+    # Rules: W-2, X-2
+    def test_handler(self):
+        """What a watcher does with a handler that it made itself."""
+        loop = self.new_loop()
+        seen = []
+        handler = Evp.ChildHandler.new(4711, loop, lambda *given: (seen.append(given), {}['key']), 'x')
+        loop.set_exception_handler(lambda loop, context: (seen.append(type(context.exception)), loop.stop()))
+        loop.call_soon(handler.invoke, 4711, 3)
+        loop.call_soon(handler.invoke, 4711, 4)
+        loop.run_forever()
+        self.assertEqual(seen, [(4711, 3, 'x'), KeyError])
+        self.assertTrue(handler.get_done())
+        self.assertEqual(handler.get_returncode(), 3)
 
 
 class ThreadedWatcherTest(Contract, TestCase):

@@ -327,9 +327,11 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
         with _running(self, self.dup_main_context()):
             try:
                 Evp.AbstractEventLoop.run_until_complete(self, future)
-            except GLib.Error:
-                if not future.done():
-                    raise
+            except GLib.Error as error:
+                failure = future.exception() if future.done() and not future.cancelled() else None
+                if failure is not None and _gerror(failure).message == error.message:
+                    raise failure from None  # the future's own, as it was in Python
+                raise
         return future.get_result()
 
     def call_soon(self, callback, *args):
@@ -648,37 +650,37 @@ class SelectorKey(Evp.SelectorKey):
 
 # Child processes
 
-if hasattr(Evp, 'Subprocess') and issubclass(Evp.Subprocess, GObject.Object):
-    @_public
-    @override
-    class Subprocess(Evp.Subprocess):
-        """A child process. Its return code is None while it runs."""
+@_public
+@override
+class Subprocess(Evp.Subprocess):
+    """A child process. Its return code is None while it runs."""
 
-        def get_returncode(self):
-            returncode = Evp.Subprocess.get_returncode(self)
-            return None if returncode == Evp.RETURNCODE_NONE else returncode
+    def get_returncode(self):
+        returncode = Evp.Subprocess.get_returncode(self)
+        return None if returncode == Evp.RETURNCODE_NONE else returncode
 
-        @property
-        def pid(self):
-            return self.get_pid()
+    @property
+    def pid(self):
+        return self.get_pid()
 
-        @property
-        def returncode(self):
-            return self.get_returncode()
+    @property
+    def returncode(self):
+        return self.get_returncode()
 
-        @property
-        def stdin(self):
-            return self.get_stdin()
+    @property
+    def stdin(self):
+        return self.get_stdin()
 
-        @property
-        def stdout(self):
-            return self.get_stdout()
+    @property
+    def stdout(self):
+        return self.get_stdout()
 
-        @property
-        def stderr(self):
-            return self.get_stderr()
+    @property
+    def stderr(self):
+        return self.get_stderr()
 
-    _awaitables(Subprocess)
+
+_awaitables(Subprocess)
 
 
 # Child watchers
@@ -695,6 +697,15 @@ class AbstractChildWatcher(Evp.AbstractChildWatcher, metaclass=_Meta):
 
     def __exit__(self, *_exception):
         self.exit()
+
+
+@_public
+@override
+class ChildHandler(Evp.ChildHandler):
+    @classmethod
+    def new(cls, pid, loop, callback, *args):
+        """A handler that runs ``callback(pid, returncode, *args)``."""
+        return Evp.ChildHandler.new(pid, loop, _guard(callback, args))
 
 
 _plain_classes('BaseChildWatcher', 'PidfdChildWatcher', 'ThreadedChildWatcher', 'SafeChildWatcher',
