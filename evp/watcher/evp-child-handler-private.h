@@ -11,18 +11,12 @@ void                  evp_child_handler_enter_helper_thread (void);
 
 /* The loop, with a reference; NULL if there is none. Any thread. */
 EvpAbstractEventLoop *evp_child_handler_dup_loop  (EvpChildHandler      *self);
-/* Another loop from now on; what is posted to the former one is still delivered there. Any thread. */
-void                  evp_child_handler_set_loop  (EvpChildHandler      *self,
-                                                   EvpAbstractEventLoop *loop);
 /* Has the handler dropped, with a warning, as soon as its loop is closed, by the thread that closes. */
 void                  evp_child_handler_guard     (EvpChildHandler      *self);
 /* Calls back right here: the caller knows that this is the thread of the handler's loop. */
 void                  evp_child_handler_run_here  (EvpChildHandler      *self,
                                                    int                   returncode,
                                                    gboolean              lost);
-/* The processor time that the child took, before its end is reported. Any thread. */
-void                  evp_child_handler_set_cpu_time (EvpChildHandler   *self,
-                                                      double             cpu_time);
 /* The loop is closed: warns, and lets go of the callback. Any thread; once. */
 void                  evp_child_handler_drop      (EvpChildHandler      *self);
 

@@ -348,26 +348,6 @@ connect_closed (EvpChildHandler *self)
 }
 
 void
-evp_child_handler_set_loop (EvpChildHandler      *self,
-                            EvpAbstractEventLoop *loop)
-{
-  g_autoptr (EvpAbstractEventLoop) former = NULL;
-
-  g_mutex_lock (&self->lock);
-  if (self->loop != loop)
-    {
-      gboolean guarded = self->closed_id != 0;
-
-      disconnect (self);
-      former = self->loop;
-      self->loop = g_object_ref (loop);
-      if (guarded)
-        connect_closed (self);
-    }
-  g_mutex_unlock (&self->lock);
-}
-
-void
 evp_child_handler_guard (EvpChildHandler *self)
 {
   g_autoptr (EvpAbstractEventLoop) loop = NULL;
@@ -391,15 +371,6 @@ evp_child_handler_run_here (EvpChildHandler *self,
 
   if (evp_child_handler_end (self, returncode, lost, &loop))
     evp_child_handler_run (self);
-}
-
-void
-evp_child_handler_set_cpu_time (EvpChildHandler *self,
-                                double           cpu_time)
-{
-  g_mutex_lock (&self->lock);
-  self->cpu_time = cpu_time;
-  g_mutex_unlock (&self->lock);
 }
 
 void
@@ -497,6 +468,43 @@ evp_child_handler_get_loop (EvpChildHandler *self)
   loop = self->loop;
   g_mutex_unlock (&self->lock);
   return loop;
+}
+
+/**
+ * evp_child_handler_set_loop:
+ * @self: a handler
+ * @loop: the loop in which the callback runs from now on
+ *
+ * Moves the handler to a loop.
+ *
+ * For watchers: when a handler without a loop comes to a watcher that is attached to one, and when the
+ * watcher is attached to another. What was posted to the former loop already is still delivered there.
+ *
+ * May be called from any thread. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_child_handler_set_loop (EvpChildHandler      *self,
+                            EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpAbstractEventLoop) former = NULL;
+
+  g_return_if_fail (EVP_IS_CHILD_HANDLER (self));
+  g_return_if_fail (EVP_IS_EVENT_LOOP (loop));
+
+  g_mutex_lock (&self->lock);
+  if (self->loop != loop)
+    {
+      gboolean guarded = self->closed_id != 0;
+
+      disconnect (self);
+      former = self->loop;
+      self->loop = g_object_ref (loop);
+      if (guarded)
+        connect_closed (self);
+    }
+  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -607,6 +615,29 @@ evp_child_handler_get_cpu_time (EvpChildHandler *self)
   cpu_time = self->cpu_time;
   g_mutex_unlock (&self->lock);
   return cpu_time;
+}
+
+/**
+ * evp_child_handler_set_cpu_time:
+ * @self: a handler
+ * @cpu_time: the processor time that the child has taken, in seconds
+ *
+ * Tells the processor time of the child. For watchers that know it; call it before
+ * [method@Evp.ChildHandler.invoke].
+ *
+ * May be called from any thread. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_child_handler_set_cpu_time (EvpChildHandler *self,
+                                double           cpu_time)
+{
+  g_return_if_fail (EVP_IS_CHILD_HANDLER (self));
+
+  g_mutex_lock (&self->lock);
+  self->cpu_time = cpu_time;
+  g_mutex_unlock (&self->lock);
 }
 
 /**

@@ -27,6 +27,9 @@ GPid                  evp_child_handler_get_pid        (EvpChildHandler      *se
 EVP_AVAILABLE_IN_1_0
 EvpAbstractEventLoop *evp_child_handler_get_loop       (EvpChildHandler      *self);
 EVP_AVAILABLE_IN_1_0
+void                  evp_child_handler_set_loop       (EvpChildHandler      *self,
+                                                        EvpAbstractEventLoop *loop);
+EVP_AVAILABLE_IN_1_0
 gboolean              evp_child_handler_get_done       (EvpChildHandler      *self);
 EVP_AVAILABLE_IN_1_0
 int                   evp_child_handler_get_returncode (EvpChildHandler      *self);
@@ -34,6 +37,9 @@ EVP_AVAILABLE_IN_1_0
 gboolean              evp_child_handler_get_lost       (EvpChildHandler      *self);
 EVP_AVAILABLE_IN_1_0
 double                evp_child_handler_get_cpu_time   (EvpChildHandler      *self);
+EVP_AVAILABLE_IN_1_0
+void                  evp_child_handler_set_cpu_time   (EvpChildHandler      *self,
+                                                        double                cpu_time);
 EVP_AVAILABLE_IN_1_0
 void                  evp_child_handler_invoke         (EvpChildHandler      *self,
                                                         GPid                  pid,
