@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "evp/loop/evp-abstract-event-loop.h"
+#include "evp/loop/evp-pipe-stream-private.h"
 
 G_BEGIN_DECLS
 
@@ -13,9 +13,6 @@ G_BEGIN_DECLS
 #define EVP_TYPE_PIPE_INPUT_STREAM (evp_pipe_input_stream_get_type ())
 
 G_DECLARE_FINAL_TYPE (EvpPipeInputStream, evp_pipe_input_stream, EVP, PIPE_INPUT_STREAM, GInputStream)
-
-/* Called once, when the stream has reached its end, has failed, or has been closed. */
-typedef void (*EvpPipeEndedFunc) (gpointer data);
 
 /* Takes the descriptor, which must be in non-blocking mode. */
 GInputStream *evp_pipe_input_stream_new            (EvpAbstractEventLoop *loop,

@@ -4,28 +4,13 @@
 
 #include "evp/loop/evp-pipe-input-stream-private.h"
 
-#include "evp/base/evp-i18n-private.h"
-#include "evp/loop/evp-loop-task-private.h"
-#include "evp/loop/evp-pipe-private.h"
-
-#include <errno.h>
 #include <gio/gio.h>
-#include <glib-unix.h>
 
 struct _EvpPipeInputStream
 {
   GInputStream parent_instance;
 
-  EvpPipe *pipe;
-
-  /* the read that waits; GIO allows one at a time and keeps the stream alive for it */
-  EvpLoopTask *task;
-  void *buffer;
-  gsize count;
-
-  gboolean ended;
-  EvpPipeEndedFunc ended_func;
-  gpointer ended_data;
+  EvpPipeStream base;
 };
 
 static void evp_pipe_input_stream_pollable_init (GPollableInputStreamInterface *iface);
@@ -34,70 +19,6 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (EvpPipeInputStream, evp_pipe_input_stream, G_TYPE
                                G_IMPLEMENT_INTERFACE (G_TYPE_POLLABLE_INPUT_STREAM,
                                                       evp_pipe_input_stream_pollable_init))
 
-static void
-evp_pipe_input_stream_end (EvpPipeInputStream *self)
-{
-  EvpPipeEndedFunc func = g_steal_pointer (&self->ended_func);
-
-  self->ended = TRUE;
-  if (func != NULL)
-    func (self->ended_data);
-}
-
-/* As evp_pipe_read(), and takes note of the end. */
-static gssize
-evp_pipe_input_stream_try (EvpPipeInputStream *self,
-                           void               *buffer,
-                           gsize               count,
-                           GError            **error)
-{
-  gssize n = evp_pipe_read (self->pipe, buffer, count, error);
-
-  if (n == -1 || (n == 0 && count > 0))
-    evp_pipe_input_stream_end (self);
-  return n;
-}
-
-static void
-evp_pipe_input_stream_pipe_cb (gpointer stream,
-                               GError  *error)
-{
-  EvpPipeInputStream *self = stream;
-  g_autoptr (EvpLoopTask) task = g_steal_pointer (&self->task);
-  GError *read_error = NULL;
-  gssize n;
-
-  if (error != NULL)
-    {
-      if (g_error_matches (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
-        evp_loop_task_return_error_now (task, error);
-      else
-        evp_loop_task_return_error (task, error);
-      return;
-    }
-  n = evp_pipe_input_stream_try (self, self->buffer, self->count, &read_error);
-  if (n == EVP_PIPE_WOULD_BLOCK && evp_pipe_wait (self->pipe, &read_error))
-    self->task = g_steal_pointer (&task); /* spurious */
-  else if (n >= 0)
-    evp_loop_task_return_int (task, n);
-  else
-    evp_loop_task_return_error (task, read_error);
-}
-
-static void
-evp_pipe_input_stream_cancel_cb (EvpLoopTask *task,
-                                 gpointer     data)
-{
-  EvpPipeInputStream *self = data;
-
-  if (self->task != task)
-    return;
-  evp_pipe_stop_waiting (self->pipe);
-  g_clear_object (&self->task);
-  evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                  "%s", _("Operation was cancelled"));
-}
-
 static gssize
 evp_pipe_input_stream_read_fn (GInputStream *stream,
                                void         *buffer,
@@ -105,15 +26,8 @@ evp_pipe_input_stream_read_fn (GInputStream *stream,
                                GCancellable *cancellable,
                                GError      **error)
 {
-  EvpPipeInputStream *self = EVP_PIPE_INPUT_STREAM (stream);
-  gssize n;
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return -1;
-  while ((n = evp_pipe_input_stream_try (self, buffer, count, error)) == EVP_PIPE_WOULD_BLOCK)
-    if (!evp_pipe_poll (self->pipe, cancellable, error))
-      return -1;
-  return n;
+  return evp_pipe_stream_transfer (&EVP_PIPE_INPUT_STREAM (stream)->base, buffer, count,
+                                   cancellable, error);
 }
 
 static gboolean
@@ -121,11 +35,7 @@ evp_pipe_input_stream_close_fn (GInputStream *stream,
                                 GCancellable *cancellable,
                                 GError      **error)
 {
-  EvpPipeInputStream *self = EVP_PIPE_INPUT_STREAM (stream);
-
-  if (self->pipe != NULL) /* NULL: made by g_object_new() */
-    evp_pipe_close (self->pipe);
-  evp_pipe_input_stream_end (self);
+  evp_pipe_stream_close (&EVP_PIPE_INPUT_STREAM (stream)->base);
   return TRUE;
 }
 
@@ -138,36 +48,9 @@ evp_pipe_input_stream_read_async (GInputStream       *stream,
                                   GAsyncReadyCallback callback,
                                   gpointer            user_data)
 {
-  EvpPipeInputStream *self = EVP_PIPE_INPUT_STREAM (stream);
-  EvpAbstractEventLoop *loop = evp_pipe_get_loop (self->pipe);
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (loop, self, evp_pipe_input_stream_read_async,
-                                                    cancellable, callback, user_data);
-  GError *error = NULL;
-  gssize n;
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
-    {
-      evp_loop_task_return_error (task, error);
-      return;
-    }
-  if (evp_event_loop_is_closed (loop))
-    {
-      evp_loop_task_return_new_error (task, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
-                                      "%s", _("The event loop is closed; make a new one"));
-      return;
-    }
-  n = evp_pipe_input_stream_try (self, buffer, count, &error);
-  if (n >= 0)
-    evp_loop_task_return_int (task, n);
-  else if (n != EVP_PIPE_WOULD_BLOCK || !evp_pipe_wait (self->pipe, &error))
-    evp_loop_task_return_error (task, error);
-  else
-    {
-      self->buffer = buffer;
-      self->count = count;
-      self->task = g_object_ref (task);
-      evp_loop_task_set_cancel_func (task, evp_pipe_input_stream_cancel_cb, self);
-    }
+  evp_pipe_stream_transfer_async (&EVP_PIPE_INPUT_STREAM (stream)->base, stream,
+                                  evp_pipe_input_stream_read_async, buffer, count,
+                                  cancellable, callback, user_data);
 }
 
 static gssize
@@ -188,7 +71,7 @@ evp_pipe_input_stream_close_async (GInputStream       *stream,
                                    gpointer            user_data)
 {
   EvpPipeInputStream *self = EVP_PIPE_INPUT_STREAM (stream);
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (evp_pipe_get_loop (self->pipe), self,
+  g_autoptr (EvpLoopTask) task = evp_loop_task_new (evp_pipe_get_loop (self->base.pipe), self,
                                                     evp_pipe_input_stream_close_async,
                                                     cancellable, callback, user_data);
 
@@ -209,18 +92,14 @@ evp_pipe_input_stream_close_finish (GInputStream *stream,
 static gboolean
 evp_pipe_input_stream_is_readable (GPollableInputStream *stream)
 {
-  return evp_pipe_is_ready (EVP_PIPE_INPUT_STREAM (stream)->pipe);
+  return evp_pipe_is_ready (EVP_PIPE_INPUT_STREAM (stream)->base.pipe);
 }
 
 static GSource *
 evp_pipe_input_stream_create_source (GPollableInputStream *stream,
                                      GCancellable         *cancellable)
 {
-  int fd = evp_pipe_get_fd (EVP_PIPE_INPUT_STREAM (stream)->pipe);
-  g_autoptr (GSource) child = fd < 0 ? g_timeout_source_new (0) /* closed: reading says so at once */
-                                     : g_unix_fd_source_new (fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-
-  return g_pollable_source_new_full (stream, child, cancellable);
+  return evp_pipe_stream_create_source (&EVP_PIPE_INPUT_STREAM (stream)->base, stream, cancellable);
 }
 
 static gssize
@@ -229,23 +108,14 @@ evp_pipe_input_stream_read_nonblocking (GPollableInputStream *stream,
                                         gsize                 count,
                                         GError              **error)
 {
-  gssize n = evp_pipe_input_stream_try (EVP_PIPE_INPUT_STREAM (stream), buffer, count, error);
-
-  if (n == EVP_PIPE_WOULD_BLOCK)
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, g_strerror (EAGAIN));
-      return -1;
-    }
-  return n;
+  return evp_pipe_stream_transfer_nonblocking (&EVP_PIPE_INPUT_STREAM (stream)->base,
+                                               buffer, count, error);
 }
 
 static void
 evp_pipe_input_stream_finalize (GObject *object)
 {
-  EvpPipeInputStream *self = EVP_PIPE_INPUT_STREAM (object);
-
-  g_clear_object (&self->task);
-  g_clear_pointer (&self->pipe, evp_pipe_unref);
+  evp_pipe_stream_clear (&EVP_PIPE_INPUT_STREAM (object)->base);
 
   G_OBJECT_CLASS (evp_pipe_input_stream_parent_class)->finalize (object);
 }
@@ -283,14 +153,14 @@ evp_pipe_input_stream_new (EvpAbstractEventLoop *loop,
 {
   EvpPipeInputStream *self = g_object_new (EVP_TYPE_PIPE_INPUT_STREAM, NULL);
 
-  self->pipe = evp_pipe_new (loop, fd, EVP_IO_EVENTS_READ, evp_pipe_input_stream_pipe_cb, self);
+  evp_pipe_stream_init (&self->base, loop, fd, EVP_IO_EVENTS_READ);
   return G_INPUT_STREAM (self);
 }
 
 gboolean
 evp_pipe_input_stream_get_ended (EvpPipeInputStream *self)
 {
-  return self->ended;
+  return self->base.ended;
 }
 
 void
@@ -298,18 +168,12 @@ evp_pipe_input_stream_set_ended_func (EvpPipeInputStream *self,
                                       EvpPipeEndedFunc    func,
                                       gpointer            data)
 {
-  self->ended_func = self->ended ? NULL : func;
-  self->ended_data = data;
+  evp_pipe_stream_set_ended_func (&self->base, func, data);
 }
 
 void
 evp_pipe_input_stream_abort (EvpPipeInputStream *self)
 {
-  g_autoptr (EvpLoopTask) task = g_steal_pointer (&self->task);
-
-  evp_pipe_input_stream_close_fn (G_INPUT_STREAM (self), NULL, NULL);
-  if (task != NULL)
-    evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("Stream is closed"));
-  else
+  if (!evp_pipe_stream_abort (&self->base))
     g_input_stream_close (G_INPUT_STREAM (self), NULL, NULL);
 }

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "evp/loop/evp-pipe-input-stream-private.h"
+#include "evp/loop/evp-pipe-stream-private.h"
 
 G_BEGIN_DECLS
 

@@ -4,30 +4,14 @@
 
 #include "evp/loop/evp-pipe-output-stream-private.h"
 
-#include "evp/base/evp-i18n-private.h"
-#include "evp/loop/evp-loop-task-private.h"
-#include "evp/loop/evp-pipe-private.h"
-
-#include <errno.h>
 #include <gio/gio.h>
-#include <glib-unix.h>
 
 struct _EvpPipeOutputStream
 {
   GOutputStream parent_instance;
 
-  EvpPipe *pipe;
-
-  /* the write that waits; GIO allows one at a time and keeps the stream alive for it */
-  EvpLoopTask *task;
-  const void *buffer;
-  gsize count;
-
+  EvpPipeStream base;
   EvpPipe *hang_up; /* NULL: not watched */
-
-  gboolean ended;
-  EvpPipeEndedFunc ended_func;
-  gpointer ended_data;
 };
 
 static void evp_pipe_output_stream_pollable_init (GPollableOutputStreamInterface *iface);
@@ -36,70 +20,6 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (EvpPipeOutputStream, evp_pipe_output_stream, G_TY
                                G_IMPLEMENT_INTERFACE (G_TYPE_POLLABLE_OUTPUT_STREAM,
                                                       evp_pipe_output_stream_pollable_init))
 
-static void
-evp_pipe_output_stream_end (EvpPipeOutputStream *self)
-{
-  EvpPipeEndedFunc func = g_steal_pointer (&self->ended_func);
-
-  self->ended = TRUE;
-  if (func != NULL)
-    func (self->ended_data);
-}
-
-/* As evp_pipe_write(), and takes note of a failure. */
-static gssize
-evp_pipe_output_stream_try (EvpPipeOutputStream *self,
-                            const void          *buffer,
-                            gsize                count,
-                            GError             **error)
-{
-  gssize n = evp_pipe_write (self->pipe, buffer, count, error);
-
-  if (n == -1)
-    evp_pipe_output_stream_end (self);
-  return n;
-}
-
-static void
-evp_pipe_output_stream_pipe_cb (gpointer stream,
-                                GError  *error)
-{
-  EvpPipeOutputStream *self = stream;
-  g_autoptr (EvpLoopTask) task = g_steal_pointer (&self->task);
-  GError *write_error = NULL;
-  gssize n;
-
-  if (error != NULL)
-    {
-      if (g_error_matches (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
-        evp_loop_task_return_error_now (task, error);
-      else
-        evp_loop_task_return_error (task, error);
-      return;
-    }
-  n = evp_pipe_output_stream_try (self, self->buffer, self->count, &write_error);
-  if (n == EVP_PIPE_WOULD_BLOCK && evp_pipe_wait (self->pipe, &write_error))
-    self->task = g_steal_pointer (&task); /* spurious */
-  else if (n >= 0)
-    evp_loop_task_return_int (task, n);
-  else
-    evp_loop_task_return_error (task, write_error);
-}
-
-static void
-evp_pipe_output_stream_cancel_cb (EvpLoopTask *task,
-                                  gpointer     data)
-{
-  EvpPipeOutputStream *self = data;
-
-  if (self->task != task)
-    return;
-  evp_pipe_stop_waiting (self->pipe);
-  g_clear_object (&self->task);
-  evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED,
-                                  "%s", _("Operation was cancelled"));
-}
-
 static gssize
 evp_pipe_output_stream_write_fn (GOutputStream *stream,
                                  const void    *buffer,
@@ -107,15 +27,8 @@ evp_pipe_output_stream_write_fn (GOutputStream *stream,
                                  GCancellable  *cancellable,
                                  GError       **error)
 {
-  EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (stream);
-  gssize n;
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return -1;
-  while ((n = evp_pipe_output_stream_try (self, buffer, count, error)) == EVP_PIPE_WOULD_BLOCK)
-    if (!evp_pipe_poll (self->pipe, cancellable, error))
-      return -1;
-  return n;
+  return evp_pipe_stream_transfer (&EVP_PIPE_OUTPUT_STREAM (stream)->base, (gpointer) buffer, count,
+                                   cancellable, error);
 }
 
 static gboolean
@@ -126,9 +39,7 @@ evp_pipe_output_stream_close_fn (GOutputStream *stream,
   EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (stream);
 
   evp_pipe_output_stream_ignore_hang_up (self);
-  if (self->pipe != NULL) /* NULL: made by g_object_new() */
-    evp_pipe_close (self->pipe);
-  evp_pipe_output_stream_end (self);
+  evp_pipe_stream_close (&self->base);
   return TRUE;
 }
 
@@ -141,36 +52,9 @@ evp_pipe_output_stream_write_async (GOutputStream      *stream,
                                     GAsyncReadyCallback callback,
                                     gpointer            user_data)
 {
-  EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (stream);
-  EvpAbstractEventLoop *loop = evp_pipe_get_loop (self->pipe);
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (loop, self, evp_pipe_output_stream_write_async,
-                                                    cancellable, callback, user_data);
-  GError *error = NULL;
-  gssize n;
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
-    {
-      evp_loop_task_return_error (task, error);
-      return;
-    }
-  if (evp_event_loop_is_closed (loop))
-    {
-      evp_loop_task_return_new_error (task, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
-                                      "%s", _("The event loop is closed; make a new one"));
-      return;
-    }
-  n = evp_pipe_output_stream_try (self, buffer, count, &error);
-  if (n >= 0)
-    evp_loop_task_return_int (task, n);
-  else if (n != EVP_PIPE_WOULD_BLOCK || !evp_pipe_wait (self->pipe, &error))
-    evp_loop_task_return_error (task, error);
-  else
-    {
-      self->buffer = buffer;
-      self->count = count;
-      self->task = g_object_ref (task);
-      evp_loop_task_set_cancel_func (task, evp_pipe_output_stream_cancel_cb, self);
-    }
+  evp_pipe_stream_transfer_async (&EVP_PIPE_OUTPUT_STREAM (stream)->base, stream,
+                                  evp_pipe_output_stream_write_async, (gpointer) buffer, count,
+                                  cancellable, callback, user_data);
 }
 
 static gssize
@@ -191,7 +75,7 @@ evp_pipe_output_stream_close_async (GOutputStream      *stream,
                                     gpointer            user_data)
 {
   EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (stream);
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (evp_pipe_get_loop (self->pipe), self,
+  g_autoptr (EvpLoopTask) task = evp_loop_task_new (evp_pipe_get_loop (self->base.pipe), self,
                                                     evp_pipe_output_stream_close_async,
                                                     cancellable, callback, user_data);
 
@@ -212,18 +96,14 @@ evp_pipe_output_stream_close_finish (GOutputStream *stream,
 static gboolean
 evp_pipe_output_stream_is_writable (GPollableOutputStream *stream)
 {
-  return evp_pipe_is_ready (EVP_PIPE_OUTPUT_STREAM (stream)->pipe);
+  return evp_pipe_is_ready (EVP_PIPE_OUTPUT_STREAM (stream)->base.pipe);
 }
 
 static GSource *
 evp_pipe_output_stream_create_source (GPollableOutputStream *stream,
                                       GCancellable          *cancellable)
 {
-  int fd = evp_pipe_get_fd (EVP_PIPE_OUTPUT_STREAM (stream)->pipe);
-  g_autoptr (GSource) child = fd < 0 ? g_timeout_source_new (0) /* closed: writing says so at once */
-                                     : g_unix_fd_source_new (fd, G_IO_OUT | G_IO_HUP | G_IO_ERR);
-
-  return g_pollable_source_new_full (stream, child, cancellable);
+  return evp_pipe_stream_create_source (&EVP_PIPE_OUTPUT_STREAM (stream)->base, stream, cancellable);
 }
 
 static gssize
@@ -232,23 +112,14 @@ evp_pipe_output_stream_write_nonblocking (GPollableOutputStream *stream,
                                           gsize                  count,
                                           GError               **error)
 {
-  gssize n = evp_pipe_output_stream_try (EVP_PIPE_OUTPUT_STREAM (stream), buffer, count, error);
-
-  if (n == EVP_PIPE_WOULD_BLOCK)
-    {
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, g_strerror (EAGAIN));
-      return -1;
-    }
-  return n;
+  return evp_pipe_stream_transfer_nonblocking (&EVP_PIPE_OUTPUT_STREAM (stream)->base,
+                                               (gpointer) buffer, count, error);
 }
 
 static void
 evp_pipe_output_stream_finalize (GObject *object)
 {
-  EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (object);
-
-  g_clear_object (&self->task);
-  g_clear_pointer (&self->pipe, evp_pipe_unref);
+  evp_pipe_stream_clear (&EVP_PIPE_OUTPUT_STREAM (object)->base);
 
   G_OBJECT_CLASS (evp_pipe_output_stream_parent_class)->finalize (object);
 }
@@ -286,14 +157,14 @@ evp_pipe_output_stream_new (EvpAbstractEventLoop *loop,
 {
   EvpPipeOutputStream *self = g_object_new (EVP_TYPE_PIPE_OUTPUT_STREAM, NULL);
 
-  self->pipe = evp_pipe_new (loop, fd, EVP_IO_EVENTS_WRITE, evp_pipe_output_stream_pipe_cb, self);
+  evp_pipe_stream_init (&self->base, loop, fd, EVP_IO_EVENTS_WRITE);
   return G_OUTPUT_STREAM (self);
 }
 
 gboolean
 evp_pipe_output_stream_get_ended (EvpPipeOutputStream *self)
 {
-  return self->ended;
+  return self->base.ended;
 }
 
 void
@@ -301,8 +172,7 @@ evp_pipe_output_stream_set_ended_func (EvpPipeOutputStream *self,
                                        EvpPipeEndedFunc     func,
                                        gpointer             data)
 {
-  self->ended_func = self->ended ? NULL : func;
-  self->ended_data = data;
+  evp_pipe_stream_set_ended_func (&self->base, func, data);
   if (func == NULL)
     evp_pipe_output_stream_ignore_hang_up (self);
 }
@@ -321,7 +191,7 @@ evp_pipe_output_stream_hang_up_cb (gpointer stream,
   else if (evp_pipe_has_hung_up (self->hang_up))
     {
       evp_pipe_output_stream_ignore_hang_up (self);
-      evp_pipe_output_stream_end (self);
+      evp_pipe_stream_end (&self->base);
     }
   else if (!evp_pipe_wait (self->hang_up, NULL))
     evp_pipe_output_stream_ignore_hang_up (self);
@@ -341,9 +211,9 @@ evp_pipe_output_stream_ignore_hang_up (EvpPipeOutputStream *self)
 void
 evp_pipe_output_stream_watch_hang_up (EvpPipeOutputStream *self)
 {
-  if (self->ended || self->hang_up != NULL)
+  if (self->base.ended || self->hang_up != NULL)
     return;
-  self->hang_up = evp_pipe_new_hang_up (self->pipe, evp_pipe_output_stream_hang_up_cb, self);
+  self->hang_up = evp_pipe_new_hang_up (self->base.pipe, evp_pipe_output_stream_hang_up_cb, self);
   if (!evp_pipe_wait (self->hang_up, NULL))
     evp_pipe_output_stream_ignore_hang_up (self);
 }
@@ -351,11 +221,7 @@ evp_pipe_output_stream_watch_hang_up (EvpPipeOutputStream *self)
 void
 evp_pipe_output_stream_abort (EvpPipeOutputStream *self)
 {
-  g_autoptr (EvpLoopTask) task = g_steal_pointer (&self->task);
-
-  evp_pipe_output_stream_close_fn (G_OUTPUT_STREAM (self), NULL, NULL);
-  if (task != NULL)
-    evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("Stream is closed"));
-  else
+  evp_pipe_output_stream_ignore_hang_up (self);
+  if (!evp_pipe_stream_abort (&self->base))
     g_output_stream_close (G_OUTPUT_STREAM (self), NULL, NULL);
 }

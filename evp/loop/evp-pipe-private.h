@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 /*
- * What the two pipe streams share: a descriptor in non-blocking mode that belongs to a loop, system
+ * What the pipe streams stand on: a descriptor in non-blocking mode that belongs to a loop, system
  * calls on it, and waiting for it through the loop's add_reader() or add_writer().
  *
  * The descriptor stays registered after a wait is over, because the next wait is usually near; if it
