@@ -7,35 +7,12 @@
 #include "evp/watcher/evp-base-child-watcher.h"
 #include "watcher/watcher-fixture.h"
 
-typedef struct
-{
-  EvpTestDeadline *deadline;
-  EvpTestLeaks leaks;
-  EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *watcher;
-  guint n_warnings;
-} Fixture;
-
 static void
 setup (Fixture      *f,
        gconstpointer data)
 {
-  f->deadline = evp_test_deadline_start (60, "FastChildWatcher");
-  f->leaks = evp_test_leaks_begin ();
-  f->n_warnings = evp_warn_runtime_get_count ();
-  f->loop = test_loop_new ();
-  f->watcher = evp_fast_child_watcher_new ();
+  fixture_set_up (f, "FastChildWatcher", evp_fast_child_watcher_new);
   test_attach (f->watcher, f->loop);
-}
-
-static void
-teardown (Fixture      *f,
-          gconstpointer data)
-{
-  test_watcher_free (f->watcher);
-  test_loop_close (f->loop);
-  evp_test_leaks_check (&f->leaks);
-  evp_test_deadline_stop (f->deadline);
 }
 
 /* Lets the loop reap whatever has ended: a child that is added ends, and it is the last. */
@@ -225,7 +202,8 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(name, func) g_test_add ("/evp/watcher/fast-child-watcher/" name, Fixture, NULL, setup, func, teardown)
+#define ADD(name, func) g_test_add ("/evp/watcher/fast-child-watcher/" name, Fixture, NULL, setup, func, \
+                                      fixture_tear_down)
   ADD ("no-bracket", test_no_bracket);
   ADD ("stash", test_stash);
   ADD ("stash-left", test_stash_left);

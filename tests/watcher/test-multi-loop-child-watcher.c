@@ -7,35 +7,11 @@
 #include "evp/os/evp-os-signal-private.h"
 #include "watcher/watcher-fixture.h"
 
-typedef struct
-{
-  EvpTestDeadline *deadline;
-  EvpTestLeaks leaks;
-  EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *watcher;
-  guint n_warnings;
-} Fixture;
-
 static void
 setup (Fixture      *f,
        gconstpointer data)
 {
-  f->deadline = evp_test_deadline_start (60, "MultiLoopChildWatcher");
-  f->leaks = evp_test_leaks_begin ();
-  f->n_warnings = evp_warn_runtime_get_count ();
-  f->loop = test_loop_new ();
-  f->watcher = evp_multi_loop_child_watcher_new ();
-}
-
-static void
-teardown (Fixture      *f,
-          gconstpointer data)
-{
-  test_watcher_free (f->watcher);
-  test_loop_close (f->loop);
-  wait_for_threads (f->leaks.threads);
-  evp_test_leaks_check (&f->leaks);
-  evp_test_deadline_stop (f->deadline);
+  fixture_set_up (f, "MultiLoopChildWatcher", evp_multi_loop_child_watcher_new);
 }
 
 /* Rules: W-5, W-36, W-41 */
@@ -198,7 +174,8 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(name, func) g_test_add ("/evp/watcher/multi-loop-child-watcher/" name, Fixture, NULL, setup, func, teardown)
+#define ADD(name, func) g_test_add ("/evp/watcher/multi-loop-child-watcher/" name, Fixture, NULL, setup, func, \
+                                      fixture_tear_down_threads)
   ADD ("install", test_install);
   ADD ("never-at-once", test_never_at_once);
   ADD ("attach-thread", test_attach_thread);

@@ -10,35 +10,11 @@
 
 #include <fcntl.h>
 
-typedef struct
-{
-  EvpTestDeadline *deadline;
-  EvpTestLeaks leaks;
-  EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *watcher;
-  guint n_warnings;
-} Fixture;
-
 static void
 setup (Fixture      *f,
        gconstpointer data)
 {
-  f->deadline = evp_test_deadline_start (60, "PidfdChildWatcher");
-  f->leaks = evp_test_leaks_begin ();
-  f->n_warnings = evp_warn_runtime_get_count ();
-  f->loop = test_loop_new ();
-  f->watcher = evp_pidfd_child_watcher_new ();
-}
-
-static void
-teardown (Fixture      *f,
-          gconstpointer data)
-{
-  test_watcher_free (f->watcher);
-  if (f->loop != NULL)
-    test_loop_close (f->loop);
-  evp_test_leaks_check (&f->leaks);
-  evp_test_deadline_stop (f->deadline);
+  fixture_set_up (f, "PidfdChildWatcher", evp_pidfd_child_watcher_new);
 }
 
 /* Rules: W-51, W-53, Z-35 */
@@ -322,7 +298,8 @@ main (int   argc,
 
   if (!evp_os_pidfd_supported (NULL))
     return 77;
-#define ADD(name, func) g_test_add ("/evp/watcher/pidfd-child-watcher/" name, Fixture, NULL, setup, func, teardown)
+#define ADD(name, func) g_test_add ("/evp/watcher/pidfd-child-watcher/" name, Fixture, NULL, setup, func, \
+                                      fixture_tear_down)
   ADD ("errors", test_errors);
   ADD ("harmless", test_harmless);
   ADD ("closed-before-callback", test_closed_before_callback);

@@ -8,24 +8,11 @@
 #include "evp/watcher/evp-base-child-watcher.h"
 #include "watcher/watcher-fixture.h"
 
-typedef struct
-{
-  EvpTestDeadline *deadline;
-  EvpTestLeaks leaks;
-  EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *watcher;
-  guint n_warnings;
-} Fixture;
-
 static void
 setup (Fixture      *f,
        gconstpointer data)
 {
-  f->deadline = evp_test_deadline_start (60, "SafeChildWatcher");
-  f->leaks = evp_test_leaks_begin ();
-  f->n_warnings = evp_warn_runtime_get_count ();
-  f->loop = test_loop_new ();
-  f->watcher = evp_safe_child_watcher_new ();
+  fixture_set_up (f, "SafeChildWatcher", evp_safe_child_watcher_new);
 }
 
 static void
@@ -34,14 +21,10 @@ teardown (Fixture      *f,
 {
   struct sigaction action;
 
-  test_watcher_free (f->watcher);
-  if (f->loop != NULL)
-    test_loop_close (f->loop);
+  fixture_release (f);
   sigaction (SIGCHLD, NULL, &action);
   g_assert_true (action.sa_handler == SIG_DFL);
-  wait_for_threads (f->leaks.threads);
-  evp_test_leaks_check (&f->leaks);
-  evp_test_deadline_stop (f->deadline);
+  fixture_tear_down_threads (f, data);
 }
 
 /* Rules: W-12, W-20, W-21 */

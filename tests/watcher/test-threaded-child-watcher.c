@@ -9,35 +9,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-typedef struct
-{
-  EvpTestDeadline *deadline;
-  EvpTestLeaks leaks;
-  EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *watcher;
-  guint n_warnings;
-} Fixture;
-
 static void
 setup (Fixture      *f,
        gconstpointer data)
 {
-  f->deadline = evp_test_deadline_start (60, "ThreadedChildWatcher");
-  f->leaks = evp_test_leaks_begin ();
-  f->n_warnings = evp_warn_runtime_get_count ();
-  f->loop = test_loop_new ();
-  f->watcher = evp_threaded_child_watcher_new ();
-}
-
-static void
-teardown (Fixture      *f,
-          gconstpointer data)
-{
-  test_watcher_free (f->watcher);
-  test_loop_close (f->loop);
-  wait_for_threads (f->leaks.threads);
-  evp_test_leaks_check (&f->leaks);
-  evp_test_deadline_stop (f->deadline);
+  fixture_set_up (f, "ThreadedChildWatcher", evp_threaded_child_watcher_new);
 }
 
 /* The status of the thread that waits, once it has its name; NULL if there is none. Counts them. */
@@ -276,7 +252,8 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-#define ADD(name, func) g_test_add ("/evp/watcher/threaded-child-watcher/" name, Fixture, NULL, setup, func, teardown)
+#define ADD(name, func) g_test_add ("/evp/watcher/threaded-child-watcher/" name, Fixture, NULL, setup, func, \
+                                      fixture_tear_down_threads)
   ADD ("needs-loop", test_needs_loop);
   ADD ("thread", test_thread);
   ADD ("reaped-by-loop", test_reaped_by_loop);

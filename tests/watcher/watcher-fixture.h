@@ -152,6 +152,57 @@ wait_for_threads (guint n)
     g_thread_yield ();
 }
 
+/* A watcher with a loop; whatever they leave behind fails the test. */
+typedef struct
+{
+  EvpTestDeadline *deadline;
+  EvpTestLeaks leaks;
+  EvpAbstractEventLoop *loop;
+  EvpAbstractChildWatcher *watcher;
+  guint n_warnings; /* before the test */
+} Fixture;
+
+static inline void
+fixture_set_up (Fixture                   *f,
+                const char                *what,
+                EvpAbstractChildWatcher *(*watcher_new) (void))
+{
+  f->deadline = evp_test_deadline_start (60, what);
+  f->leaks = evp_test_leaks_begin ();
+  f->n_warnings = evp_warn_runtime_get_count ();
+  f->loop = test_loop_new ();
+  f->watcher = watcher_new ();
+}
+
+/* Lets go of the watcher and of the loop, for what a test looks at before the rest of the tear-down. */
+static inline void
+fixture_release (Fixture *f)
+{
+  if (f->watcher != NULL)
+    test_watcher_free (g_steal_pointer (&f->watcher));
+  if (f->loop != NULL)
+    test_loop_close (g_steal_pointer (&f->loop));
+}
+
+static inline void
+fixture_tear_down (Fixture      *f,
+                   gconstpointer data)
+{
+  fixture_release (f);
+  evp_test_leaks_check (&f->leaks);
+  evp_test_deadline_stop (f->deadline);
+}
+
+/* The same for a watcher with threads, which end a little later than the watcher. */
+static inline void
+fixture_tear_down_threads (Fixture      *f,
+                           gconstpointer data)
+{
+  fixture_release (f);
+  wait_for_threads (f->leaks.threads);
+  fixture_tear_down (f, data);
+}
+
 /* Whether the last warning speaks of a pid. */
 static inline void
 assert_warned (guint n_before,
