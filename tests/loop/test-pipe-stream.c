@@ -829,20 +829,10 @@ test_idle (Fixture      *f,
 typedef void (*TestFunc) (Fixture *, gconstpointer);
 
 static void
-run_body (gpointer user_data)
-{
-  gpointer *args = user_data;
-
-  ((TestFunc) args[1]) (args[0], NULL);
-}
-
-static void
 run_test (Fixture      *f,
           gconstpointer data)
 {
-  gpointer args[2] = { f, (gpointer) data };
-
-  evp_test_run_in_loop (f->loop, run_body, args);
+  evp_test_run_case_in_loop (f->loop, (GTestFixtureFunc) data, f);
 }
 
 int

@@ -32,6 +32,30 @@ evp_test_run_in_loop (EvpAbstractEventLoop *loop,
   g_assert_no_error (error);
 }
 
+typedef struct
+{
+  GTestFixtureFunc test;
+  gpointer fixture;
+} Case;
+
+static void
+case_cb (gpointer user_data)
+{
+  Case *what = user_data;
+
+  what->test (what->fixture, NULL);
+}
+
+void
+evp_test_run_case_in_loop (EvpAbstractEventLoop *loop,
+                           GTestFixtureFunc      test,
+                           gpointer              fixture)
+{
+  Case what = { test, fixture };
+
+  evp_test_run_in_loop (loop, case_cb, &what);
+}
+
 void
 evp_test_ready_cb (GObject      *source,
                    GAsyncResult *result,

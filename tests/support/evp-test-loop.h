@@ -15,6 +15,11 @@ G_BEGIN_DECLS
 void          evp_test_run_in_loop (EvpAbstractEventLoop *loop,
                                     EvpCallback           body,
                                     gpointer              user_data);
+/* The same for a body that is written as a case of g_test_add(); it gets no data. */
+void          evp_test_run_case_in_loop
+                                   (EvpAbstractEventLoop *loop,
+                                    GTestFixtureFunc      test,
+                                    gpointer              fixture);
 
 /* A GAsyncResult to come. Its address is the user_data of evp_test_ready_cb(). */
 typedef struct
