@@ -103,7 +103,7 @@ ask_in_thread (gpointer data)
   return error;
 }
 
-/* Rules: P-13, P-14, P-15, P-16, P-25, P-26, P-27, P-28 */
+/* Rules: P-13, P-14, P-15, P-16, P-25, P-26, P-28 */
 static void
 test_missing_loop (gconstpointer data)
 {

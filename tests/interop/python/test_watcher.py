@@ -215,7 +215,7 @@ class Contract:
 class PythonWatcherTest(Contract, TestCase):
     make = WaitingWatcher
 
-    # Rules: W-1, W-10
+    # Rules: W-1
     def test_bracket(self):
         self.assertEqual(self.watcher.bracket, 0)
         with self.watcher:
