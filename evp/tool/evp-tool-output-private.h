@@ -41,6 +41,8 @@ EvpToolPipe *evp_tool_pipe_new       (EvpToolSink          *sink,
                                       EvpToolNotify         activity,
                                       EvpToolNotify         closed,
                                       gpointer              user_data);
+/* Whether it does not read, because others write a long line or nobody takes the output. */
+gboolean     evp_tool_pipe_is_paused (EvpToolPipe          *self);
 /* Takes what is there already and stops reading; @closed is called as at the end of the stream. */
 void         evp_tool_pipe_abandon   (EvpToolPipe          *self);
 

@@ -406,6 +406,12 @@ evp_tool_pipe_new (EvpToolSink  *sink,
   return self;
 }
 
+gboolean
+evp_tool_pipe_is_paused (EvpToolPipe *self)
+{
+  return !self->reading && !self->ended;
+}
+
 void
 evp_tool_pipe_abandon (EvpToolPipe *self)
 {

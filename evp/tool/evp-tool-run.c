@@ -22,7 +22,7 @@
 /* Between a polite SIGTERM and SIGKILL. */
 #define GRACE_SECONDS 2.0
 /* A grandchild may hold a child's pipe long after the child ended: this long without output, and it is let go. */
-#define DRAIN_SECONDS 1.0
+#define DRAIN_SECONDS 2.0
 #define PROGRESS_SECONDS 0.1
 #define PROGRESS_WIDTH 30
 
@@ -336,7 +336,16 @@ job_maybe_finish (Job *job)
 static void
 job_drain_cb (gpointer user_data)
 {
-  job_abandon_output (user_data);
+  Job *job = user_data;
+
+  /* silence is the child's only if we listen: whoever reads our output may be slow */
+  for (guint i = 0; i < 2; i++)
+    if (job->pipes[i] != NULL && evp_tool_pipe_is_paused (job->pipes[i]))
+      {
+        job_set_timer (job, DRAIN_SECONDS, job_drain_cb);
+        return;
+      }
+  job_abandon_output (job);
 }
 
 static void

@@ -88,6 +88,18 @@ run_case (Fixture      *fixture,
   entry->run (fixture);
 }
 
+/* What the cases point to, for as long as the program runs. */
+static gpointer
+keep (gpointer data)
+{
+  static GPtrArray *kept = NULL;
+
+  if (kept == NULL)
+    kept = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (kept, data);
+  return data;
+}
+
 static void
 add_cases (const ContractEntry *entries,
            const ContractLoop  *kind)
@@ -96,18 +108,15 @@ add_cases (const ContractEntry *entries,
     {
       g_autofree char *path = g_strdup_printf ("/evp/loop/%s/contract/%s/%s", kind->name,
                                                kind->adopted ? "adopted" : "run", entry->name);
-      gconstpointer *data = g_new (gconstpointer, 2);
+      gconstpointer *data;
 
       if ((entry->where & (kind->adopted ? IN_ADOPTED : IN_RUN)) == 0
           || ((entry->where & NEEDS_FDS) != 0 && (kind->flags & CONTRACT_LOOP_FDS) == 0)
           || ((entry->where & NEEDS_SIGNALS) != 0 && (kind->flags & CONTRACT_LOOP_SIGNALS) == 0))
-        {
-          g_free (data);
-          continue;
-        }
+        continue;
+      data = keep (g_new (gconstpointer, 2));
       data[0] = entry;
       data[1] = kind;
-      /* the data lives as long as the program */
       g_test_add (path, Fixture, data, set_up, run_case, tear_down);
     }
 }
@@ -119,7 +128,7 @@ contract_loop_add (const char       *name,
 {
   for (int adopted = 0; adopted < ((flags & CONTRACT_LOOP_ADOPTABLE) != 0 ? 2 : 1); adopted++)
     {
-      ContractLoop *kind = g_new (ContractLoop, 1);
+      ContractLoop *kind = keep (g_new (ContractLoop, 1));
 
       *kind = (ContractLoop) { g_intern_string (name), make, flags, adopted != 0 };
       add_cases (contract_loop_life_cases, kind);
