@@ -441,7 +441,9 @@ const ScratchLoop = GObject.registerClass({
 
     vfunc_run_forever() {
         do {
-            const due = handle => handle.when() * 1e6 <= this.vfunc_get_time_us();
+            // one look at the clock: a timer must not fall due between the two lists
+            const now = this.vfunc_get_time_us();
+            const due = handle => handle.when() * 1e6 <= now;
             this.ready.push(...this.timers.filter(due));
             this.timers = this.timers.filter(handle => !due(handle));
             this.ready.splice(0).forEach(handle => handle.run());
