@@ -14,6 +14,7 @@ struct _EvpHandlePool
 {
   EvpHandle *free;
   gpointer owner; /* atomic: evp_handle_thread_token() of the thread that is inside the loop, or NULL */
+  /* takes an armed timer out of its queue; the queue's reference goes to the caller */
   void (*timer_cancelled) (EvpHandlePool *pool,
                            EvpHandle     *handle);
   /* the pool and what it is part of can go: the loop is gone, and no handle is out */

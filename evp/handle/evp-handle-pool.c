@@ -9,6 +9,8 @@
 /* The first slab is small: many loops never schedule more than a few callbacks. */
 #define FIRST_SLAB_HANDLES 16
 #define SLAB_HANDLES 64
+/* ... and those that schedule many get larger ones, so that a million does not cost a million / 64 allocations. */
+#define MAX_SLAB_HANDLES 1024
 
 __thread char evp_handle_thread_mark __attribute__ ((tls_model ("initial-exec")));
 
@@ -64,8 +66,8 @@ evp_handle_pool_grow (EvpHandlePool *self)
       return list;
     }
 
-  n = self->slabs == NULL ? FIRST_SLAB_HANDLES : SLAB_HANDLES;
-  list = g_aligned_alloc0 (n, sizeof (EvpHandle), 64);
+  n = self->slabs == NULL ? FIRST_SLAB_HANDLES : (guint) CLAMP (self->n_handles, SLAB_HANDLES, MAX_SLAB_HANDLES);
+  list = g_aligned_alloc (n, sizeof (EvpHandle), 64);
   for (guint i = 0; i < n; i++)
     {
       list[i].pool = self;

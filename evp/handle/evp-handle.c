@@ -225,11 +225,13 @@ evp_handle_cancel (EvpHandle *self)
   pool = self->pool;
   if ((self->flags & EVP_HANDLE_ARMED) != 0 && pool != NULL && pool->timer_cancelled != NULL)
     {
-      /* gives up the timer queue's reference, which may be the last */
-      evp_handle_ref (self);
+      /* the queue's reference is ours now; dropping runs foreign code, which may end the loop */
       pool->timer_cancelled (pool, self);
       evp_handle_drop (self);
-      evp_handle_unref (self);
+      if (pool->orphaned)
+        evp_handle_unref (self);
+      else
+        evp_handle_release (self);
     }
   else if ((self->flags & EVP_HANDLE_RUNNING) == 0)
     evp_handle_drop (self);

@@ -232,7 +232,6 @@ evp_loop_core_timer_cancelled (EvpHandlePool *pool,
 
   evp_timer_queue_remove (self->timers, handle);
   handle->flags &= (guint8) ~EVP_HANDLE_ARMED;
-  evp_handle_unref (handle);
 }
 
 static inline void
