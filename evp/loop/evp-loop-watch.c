@@ -46,6 +46,27 @@ new_watch (EvpAbstractEventLoop *self,
   return handle;
 }
 
+static gboolean
+watch_fd (EvpAbstractEventLoop *self,
+          gboolean            (*slot) (EvpAbstractEventLoop *self,
+                                       int                   fd,
+                                       EvpHandle            *handle,
+                                       GError              **error),
+          const char           *method,
+          int                   fd,
+          EvpFdCallback         callback,
+          gpointer              user_data,
+          GDestroyNotify        destroy,
+          GError              **error)
+{
+  EvpHandle *handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy);
+  GError *slot_error = NULL;
+  gboolean ok = check_fd (fd, &slot_error) && slot (self, fd, handle, &slot_error);
+
+  evp_handle_unref (handle);
+  return evp_check_slot_result (ok, slot_error, self, method, error);
+}
+
 /**
  * evp_event_loop_add_reader:
  * @self: a loop
@@ -80,18 +101,11 @@ evp_event_loop_add_reader (EvpAbstractEventLoop *self,
                            GDestroyNotify        destroy,
                            GError              **error)
 {
-  EvpHandle *handle;
-  GError *slot_error = NULL;
-  gboolean ok;
-
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (callback != NULL, FALSE);
 
-  handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy);
-  ok = check_fd (fd, &slot_error)
-       && EVP_EVENT_LOOP_GET_IFACE (self)->watch_reader (self, fd, handle, &slot_error);
-  evp_handle_unref (handle);
-  return evp_check_slot_result (ok, slot_error, self, "add_reader", error);
+  return watch_fd (self, EVP_EVENT_LOOP_GET_IFACE (self)->watch_reader, "add_reader",
+                   fd, callback, user_data, destroy, error);
 }
 
 /**
@@ -145,18 +159,11 @@ evp_event_loop_add_writer (EvpAbstractEventLoop *self,
                            GDestroyNotify        destroy,
                            GError              **error)
 {
-  EvpHandle *handle;
-  GError *slot_error = NULL;
-  gboolean ok;
-
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (callback != NULL, FALSE);
 
-  handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy);
-  ok = check_fd (fd, &slot_error)
-       && EVP_EVENT_LOOP_GET_IFACE (self)->watch_writer (self, fd, handle, &slot_error);
-  evp_handle_unref (handle);
-  return evp_check_slot_result (ok, slot_error, self, "add_writer", error);
+  return watch_fd (self, EVP_EVENT_LOOP_GET_IFACE (self)->watch_writer, "add_writer",
+                   fd, callback, user_data, destroy, error);
 }
 
 /**
