@@ -16,6 +16,7 @@ typedef struct _EvpHandle           EvpHandle;
 typedef struct _EvpTimerHandle      EvpTimerHandle;
 typedef struct _EvpExceptionContext EvpExceptionContext;
 typedef struct _EvpFuture           EvpFuture;
+typedef struct _EvpOperation        EvpOperation;
 typedef struct _EvpExecutor         EvpExecutor;
 typedef struct _EvpChildHandler     EvpChildHandler;
 

@@ -9,6 +9,7 @@
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-future.h"
+#include "evp/loop/evp-loop-operation-private.h"
 #include "evp/loop/evp-running-loop-private.h"
 
 /**
@@ -210,6 +211,8 @@ evp_event_loop_default_init (EvpAbstractEventLoopInterface *iface)
   iface->get_debug = default_get_debug;
   iface->set_debug = default_set_debug;
   iface->dup_main_context = default_dup_main_context;
+  iface->submit_operation = evp_loop_readiness_submit;
+  iface->cancel_operation = evp_loop_readiness_cancel;
 }
 
 /* The slots that have no public function of the same name and arguments. */
@@ -294,6 +297,34 @@ evp_event_loop_default_init (EvpAbstractEventLoopInterface *iface)
  * [method@Evp.AbstractEventLoop.add_writer] is the method over it.
  *
  * Returns: whether it succeeded
+ *
+ * Since: 1.0
+ */
+
+/**
+ * EvpAbstractEventLoopInterface::submit_operation:
+ * @self: a loop
+ * @operation: what to do; take a reference until it has completed
+ * @error: return location for an error
+ *
+ * Starts a socket or file operation: `sock_recv_async()`, the streams and the
+ * like stand on it.
+ *
+ * The default tries it at once and then whenever `watch_reader` or `watch_writer` says that the
+ * descriptor is ready, so that a loop with readers and writers has all of them. Accept
+ * an operation and call [method@Evp.Operation.complete] later to do it yourself.
+ *
+ * Returns: whether it was accepted
+ *
+ * Since: 1.0
+ */
+
+/**
+ * EvpAbstractEventLoopInterface::cancel_operation:
+ * @self: a loop
+ * @operation: a pending operation
+ *
+ * Asks for the end of an operation, which completes all the same. It is called once per operation.
  *
  * Since: 1.0
  */

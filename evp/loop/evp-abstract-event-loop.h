@@ -10,6 +10,7 @@
 #include "evp/base/evp-error.h"
 #include "evp/handle/evp-timer-handle.h"
 #include "evp/loop/evp-exception-context.h"
+#include "evp/proactor/evp-operation.h"
 
 G_BEGIN_DECLS
 
@@ -87,9 +88,14 @@ struct _EvpAbstractEventLoopInterface
   void       (*set_debug)                 (EvpAbstractEventLoop *self,
                                            gboolean              enabled);
   GMainContext *(*dup_main_context)       (EvpAbstractEventLoop *self);
+  gboolean   (*submit_operation)          (EvpAbstractEventLoop *self,
+                                           EvpOperation         *operation,
+                                           GError              **error);
+  void       (*cancel_operation)          (EvpAbstractEventLoop *self,
+                                           EvpOperation         *operation);
 
   /*< private >*/
-  gpointer padding[24];
+  gpointer padding[22];
 };
 
 EVP_AVAILABLE_IN_1_0

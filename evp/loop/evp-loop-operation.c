@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/loop/evp-loop-operation-private.h"
+
+#include "evp/base/evp-error-private.h"
+#include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-base-event-loop-private.h"
+
+#include <errno.h>
+
+static void
+deliver (EvpOperation *operation)
+{
+  operation->state = EVP_OPERATION_IDLE;
+  operation->func (operation, operation->user_data);
+}
+
+static void
+deliver_cb (gpointer user_data)
+{
+  deliver (user_data);
+}
+
+/* After the function was called, or when a loop that closes drops what is queued. */
+static void
+release_cb (gpointer user_data)
+{
+  EvpOperation *operation = user_data;
+
+  if (operation->state == EVP_OPERATION_COMPLETED)
+    deliver (operation);
+  evp_operation_unref (operation);
+}
+
+static void
+complete_cb (EvpOperation *operation)
+{
+  EvpLoopCore *core = evp_loop_peek_core (operation->loop);
+
+  if (core != NULL && !core->closed
+      && __atomic_load_n (&core->pool.owner, __ATOMIC_RELAXED) == evp_handle_thread_token ())
+    {
+      evp_loop_core_call_soon (core, deliver_cb, operation, release_cb);
+      return;
+    }
+  /* outside a turn, from another thread, or a loop written elsewhere; one that is closed lets go of it at once */
+  evp_event_loop_call_soon_threadsafe (operation->loop, deliver_cb, operation, release_cb, NULL);
+}
+
+gboolean
+evp_loop_submit_operation (EvpAbstractEventLoop *loop,
+                           EvpOperation         *operation,
+                           GError              **error)
+{
+  GError *slot_error = NULL;
+  gboolean ok;
+
+  g_return_val_if_fail (operation->state == EVP_OPERATION_IDLE, FALSE);
+
+  operation->loop = loop;
+  operation->complete_func = complete_cb;
+  operation->state = EVP_OPERATION_SUBMITTED;
+  operation->flags &= (guint8) ~EVP_OPERATION_CANCELLING;
+  operation->transferred = 0;
+  evp_operation_ref (operation); /* given back by release_cb() */
+
+  ok = EVP_EVENT_LOOP_GET_IFACE (loop)->submit_operation (loop, operation, &slot_error);
+  if (evp_check_slot_result (ok, slot_error, loop, "submit_operation", error))
+    return TRUE;
+  operation->state = EVP_OPERATION_IDLE;
+  evp_operation_unref (operation);
+  return FALSE;
+}
+
+void
+evp_loop_cancel_operation (EvpAbstractEventLoop *loop,
+                           EvpOperation         *operation)
+{
+  if (operation->state != EVP_OPERATION_SUBMITTED || (operation->flags & EVP_OPERATION_CANCELLING) != 0)
+    return;
+  operation->flags |= EVP_OPERATION_CANCELLING;
+  EVP_EVENT_LOOP_GET_IFACE (loop)->cancel_operation (loop, operation);
+}
+
+void
+evp_loop_retire_operation (EvpOperation *operation)
+{
+  g_return_if_fail (operation->state != EVP_OPERATION_SUBMITTED);
+
+  if (operation->engine_free != NULL)
+    operation->engine_free (operation);
+  operation->engine_free = NULL;
+  operation->engine_data = NULL;
+  operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
+}
+
+gboolean
+evp_loop_check_operation (EvpAbstractEventLoop *loop,
+                          EvpOperation         *operation,
+                          const char           *what,
+                          GError              **error)
+{
+  if (operation->result == -ECANCELED && evp_event_loop_is_closed (loop))
+    {
+      g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
+                           _("The event loop is closed; make a new one"));
+      return FALSE;
+    }
+  return evp_operation_check_result (operation, what, error);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/evp.h"
+#include "evp/loop/evp-loop-operation-private.h"
+#include "support/evp-test-loop.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Operations by readiness, on a loop with the default selector. */
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  int fds[2];
+  gboolean done;
+  guint calls;
+  gssize result;
+} Fixture;
+
+static void
+set_up (Fixture      *fixture,
+        gconstpointer data)
+{
+  fixture->loop = evp_selector_event_loop_new (NULL, NULL, NULL);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fixture->fds), ==, 0);
+}
+
+static void
+tear_down (Fixture      *fixture,
+           gconstpointer data)
+{
+  close (fixture->fds[0]);
+  close (fixture->fds[1]);
+  evp_event_loop_close (fixture->loop, NULL);
+  g_assert_finalize_object (fixture->loop);
+}
+
+static void
+done_cb (EvpOperation *operation,
+         gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_assert_false (evp_operation_is_pending (operation));
+  fixture->done = TRUE;
+  fixture->calls++;
+  fixture->result = operation->result;
+}
+
+static void
+submit (Fixture      *fixture,
+        EvpOperation *operation)
+{
+  g_autoptr (GError) error = NULL;
+
+  fixture->done = FALSE;
+  g_assert_true (evp_loop_submit_operation (fixture->loop, operation, &error));
+  g_assert_no_error (error);
+  g_assert_false (fixture->done); /* never inside the call */
+}
+
+static gssize
+wait_for (Fixture *fixture)
+{
+  evp_test_run_until (fixture->loop, &fixture->done);
+  return fixture->result;
+}
+
+static EvpOperation *
+new_operation (Fixture         *fixture,
+               EvpOperationKind kind,
+               gpointer         buffer,
+               gsize            length)
+{
+  EvpOperation *operation = evp_operation_new (kind, fixture->fds[0], done_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = length;
+  return operation;
+}
+
+static void
+test_recv (Fixture *fixture)
+{
+  char buffer[16];
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+
+  /* there already */
+  g_assert_cmpint (write (fixture->fds[1], "one", 3), ==, 3);
+  submit (fixture, operation);
+  g_assert_cmpint (wait_for (fixture), ==, 3);
+  g_assert_cmpmem (buffer, 3, "one", 3);
+
+  /* the same operation again and again, each time before there is anything */
+  for (guint i = 0; i < 3; i++)
+    {
+      submit (fixture, operation);
+      evp_test_run_ready (fixture->loop);
+      g_assert_false (fixture->done);
+      g_assert_cmpint (write (fixture->fds[1], "later", 5), ==, 5);
+      g_assert_cmpint (wait_for (fixture), ==, 5);
+      g_assert_cmpmem (buffer, 5, "later", 5);
+    }
+
+  /* what arrives while nobody waits stays in the socket and wakes nobody up */
+  g_assert_cmpint (write (fixture->fds[1], "unasked", 7), ==, 7);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 4);
+  submit (fixture, operation);
+  g_assert_cmpint (wait_for (fixture), ==, 7);
+
+  shutdown (fixture->fds[1], SHUT_WR);
+  submit (fixture, operation);
+  g_assert_cmpint (wait_for (fixture), ==, 0);
+}
+
+static void
+test_cancel (Fixture *fixture)
+{
+  char buffer[16];
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  evp_loop_cancel_operation (fixture->loop, operation);
+  evp_loop_cancel_operation (fixture->loop, operation);
+  g_assert_cmpint (wait_for (fixture), ==, -ECANCELED);
+  g_assert_cmpuint (fixture->calls, ==, 1);
+
+  /* nothing was consumed */
+  g_assert_cmpint (write (fixture->fds[1], "kept", 4), ==, 4);
+  evp_test_run_ready (fixture->loop);
+  submit (fixture, operation);
+  g_assert_cmpint (wait_for (fixture), ==, 4);
+  evp_loop_cancel_operation (fixture->loop, operation);
+  g_assert_cmpuint (fixture->calls, ==, 2);
+}
+
+static void
+test_send_all (Fixture *fixture)
+{
+  const gsize size = 4 * 1024 * 1024;
+  g_autofree char *data = g_malloc (size);
+  g_autofree char *received = g_malloc (size);
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_SEND, data, size);
+  gsize n_received = 0;
+
+  for (gsize i = 0; i < size; i++)
+    data[i] = (char) (i * 7 + i / 251);
+  operation->flags |= EVP_OPERATION_ALL;
+  submit (fixture, operation);
+  while (n_received < size)
+    {
+      gssize n;
+
+      evp_test_run_ready (fixture->loop);
+      n = read (fixture->fds[1], received + n_received, size - n_received);
+      if (n > 0)
+        n_received += (gsize) n;
+    }
+  g_assert_cmpint (wait_for (fixture), ==, (gssize) size);
+  g_assert_cmpmem (data, size, received, size);
+
+  /* how much went is known after an error, which is no signal */
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_false (fixture->done);
+  close (fixture->fds[1]);
+  g_assert_cmpint (wait_for (fixture), ==, -EPIPE);
+  g_assert_cmpuint (operation->transferred, >, 0);
+  g_assert_cmpuint (operation->transferred, <, size);
+  fixture->fds[1] = -1;
+}
+
+static void
+test_poll (Fixture *fixture)
+{
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_POLL, NULL, 0);
+
+  operation->events = EVP_IO_EVENTS_READ;
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_false (fixture->done);
+  g_assert_cmpint (write (fixture->fds[1], "x", 1), ==, 1);
+  g_assert_cmpint (wait_for (fixture), ==, EVP_IO_EVENTS_READ);
+}
+
+static void
+test_close (Fixture *fixture)
+{
+  char buffer[16];
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+  g_autoptr (EvpOperation) completed = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+  g_autoptr (GError) error = NULL;
+
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_true (evp_event_loop_close (fixture->loop, NULL));
+  g_assert_cmpuint (fixture->calls, ==, 1);
+  g_assert_cmpint (fixture->result, ==, -ECANCELED);
+  g_assert_false (evp_loop_check_operation (fixture->loop, operation, "x", &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&error);
+
+  g_assert_false (evp_loop_submit_operation (fixture->loop, completed, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+}
+
+/* What completed before the loop was closed is not lost with it. */
+static void
+test_close_completed (Fixture *fixture)
+{
+  char buffer[16];
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+
+  g_assert_cmpint (write (fixture->fds[1], "one", 3), ==, 3);
+  submit (fixture, operation);
+  g_assert_true (evp_event_loop_close (fixture->loop, NULL));
+  g_assert_cmpuint (fixture->calls, ==, 1);
+  g_assert_cmpint (fixture->result, ==, 3);
+}
+
+/* Somebody else's reader takes the place of the wait, which then ends by cancellation only. */
+static void
+test_replaced (Fixture *fixture)
+{
+  char buffer[16];
+  g_autoptr (EvpOperation) first = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+  g_autoptr (EvpOperation) second = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+
+  submit (fixture, first);
+  submit (fixture, second);
+  evp_loop_cancel_operation (fixture->loop, first);
+  g_assert_cmpint (wait_for (fixture), ==, -ECANCELED);
+  g_assert_true (evp_operation_is_pending (second));
+  g_assert_cmpint (write (fixture->fds[1], "one", 3), ==, 3);
+  fixture->done = FALSE;
+  g_assert_cmpint (wait_for (fixture), ==, 3);
+}
+
+static gpointer
+drop_thread (gpointer operation)
+{
+  evp_operation_unref (operation);
+  return NULL;
+}
+
+/* A garbage collector drops the last reference on a thread of its own. */
+static void
+test_drop_elsewhere (Fixture *fixture)
+{
+  char buffer[16];
+  EvpOperation *operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (write (fixture->fds[1], "one", 3), ==, 3);
+  g_assert_cmpint (wait_for (fixture), ==, 3);
+  g_thread_join (g_thread_new ("drop", drop_thread, operation));
+  evp_test_run_ready (fixture->loop);
+  g_assert_false (evp_event_loop_remove_reader (fixture->loop, fixture->fds[0]));
+}
+
+static void
+test_data (void)
+{
+  char buffer[4] = "abc";
+  g_autoptr (EvpOperation) operation = evp_operation_new (EVP_OPERATION_RECV, 7, NULL, NULL);
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("xyzzy", 5);
+  g_autoptr (GBytes) copy = NULL;
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("127.0.0.1", 80);
+  g_autoptr (GSocketAddress) back = NULL;
+  g_autoptr (GError) error = NULL;
+
+  operation->buffer = buffer;
+  operation->length = 3;
+  g_assert_cmpint (evp_operation_get_kind (operation), ==, EVP_OPERATION_RECV);
+  g_assert_cmpint (evp_operation_get_fd (operation), ==, 7);
+  g_assert_cmpuint (evp_operation_get_length (operation), ==, 3);
+  g_assert_cmpint (evp_operation_get_offset (operation), ==, -1);
+  g_assert_cmpuint (evp_operation_store_data (operation, bytes), ==, 3);
+  copy = evp_operation_copy_data (operation);
+  g_assert_cmpmem (g_bytes_get_data (copy, NULL), g_bytes_get_size (copy), "xyz", 3);
+
+  g_assert_null (evp_operation_get_address (operation, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_true (evp_operation_set_address (operation, address, &error));
+  g_assert_no_error (error);
+  back = evp_operation_get_address (operation, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (back)), ==, 80);
+}
+
+static void
+run_case (Fixture      *fixture,
+          gconstpointer test)
+{
+  ((void (*) (Fixture *)) test) (fixture);
+}
+
+static void
+add (const char *path,
+     void      (*test) (Fixture *))
+{
+  g_test_add (path, Fixture, test, set_up, run_case, tear_down);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  add ("/evp/loop/operation/recv", test_recv);
+  add ("/evp/loop/operation/cancel", test_cancel);
+  add ("/evp/loop/operation/send-all", test_send_all);
+  add ("/evp/loop/operation/poll", test_poll);
+  add ("/evp/loop/operation/close", test_close);
+  add ("/evp/loop/operation/close-completed", test_close_completed);
+  add ("/evp/loop/operation/replaced", test_replaced);
+  add ("/evp/loop/operation/drop-elsewhere", test_drop_elsewhere);
+  g_test_add_func ("/evp/loop/operation/data", test_data);
+
+  return g_test_run ();
+}
