@@ -8,7 +8,6 @@
 #include "evp/base/evp-i18n-private.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 /*
  * Operations by readiness: the system call is tried at once, and again whenever the descriptor is ready.
@@ -38,111 +37,6 @@ typedef struct
  */
 static GMutex link_lock;
 
-static gssize
-try_connect (EvpOperation *operation,
-             gboolean      again)
-{
-  int failed = 0;
-  socklen_t length = sizeof (failed);
-
-  if (!again)
-    {
-      if (connect (operation->fd, &operation->address->any, operation->address_length) == 0)
-        return 0;
-      /* interrupted, it goes on by itself; a connected unix socket never says "in progress", and a
-       * full one cannot be waited for */
-      return errno == EINPROGRESS || errno == EINTR ? -EAGAIN : errno == EAGAIN ? -ECONNREFUSED : -errno;
-    }
-  if (getsockopt (operation->fd, SOL_SOCKET, SO_ERROR, &failed, &length) != 0)
-    return -errno;
-  return -failed;
-}
-
-static gssize
-try_accept (EvpOperation *operation)
-{
-  EvpSockaddr *address = operation->address;
-  socklen_t length = sizeof (EvpSockaddr);
-  int fd;
-
-  do
-    fd = accept4 (operation->fd, address != NULL ? &address->any : NULL, address != NULL ? &length : NULL,
-                  SOCK_CLOEXEC | SOCK_NONBLOCK);
-  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-  if (fd < 0)
-    return -errno;
-  operation->address_length = length;
-  return fd;
-}
-
-static gssize
-try_send (EvpOperation *operation)
-{
-  const int flags = operation->msg_flags | MSG_NOSIGNAL | MSG_DONTWAIT;
-  gssize n;
-
-  do
-    {
-      n = send (operation->fd, (const char *) operation->buffer + operation->transferred,
-                operation->length - operation->transferred, flags);
-      if (n >= 0)
-        operation->transferred += (gsize) n;
-    }
-  while (n < 0 ? errno == EINTR
-               : (operation->flags & EVP_OPERATION_ALL) != 0 && operation->transferred < operation->length);
-  return n < 0 ? -errno : (gssize) operation->transferred;
-}
-
-/* The result, or -EAGAIN. */
-static gssize
-try_now (EvpOperation *operation,
-         gboolean      again)
-{
-  const int flags = operation->msg_flags | MSG_DONTWAIT;
-  gssize n;
-
-  switch (operation->kind)
-    {
-    case EVP_OPERATION_RECV:
-      do
-        n = recv (operation->fd, operation->buffer, operation->length, flags);
-      while (n < 0 && errno == EINTR);
-      if (n > 0 && (gsize) n < operation->length)
-        operation->flags |= EVP_OPERATION_DRAINED;
-      return n < 0 ? -errno : n;
-
-    case EVP_OPERATION_RECV_FROM:
-      evp_operation_ensure_address (operation);
-      do
-        n = recvfrom (operation->fd, operation->buffer, operation->length, flags,
-                      &operation->address->any, &operation->address_length);
-      while (n < 0 && errno == EINTR);
-      return n < 0 ? -errno : n;
-
-    case EVP_OPERATION_SEND:
-      return try_send (operation);
-
-    case EVP_OPERATION_SEND_TO:
-      do
-        n = sendto (operation->fd, operation->buffer, operation->length, flags | MSG_NOSIGNAL,
-                    &operation->address->any, operation->address_length);
-      while (n < 0 && errno == EINTR);
-      return n < 0 ? -errno : n;
-
-    case EVP_OPERATION_ACCEPT:
-      return try_accept (operation);
-
-    case EVP_OPERATION_CONNECT:
-      return try_connect (operation, again);
-
-    case EVP_OPERATION_POLL:
-      return again ? operation->events : -EAGAIN;
-
-    default:
-      return -EOPNOTSUPP;
-    }
-}
-
 static void
 unregister (EvpReadiness *self)
 {
@@ -167,7 +61,7 @@ ready_cb (int      fd,
       unregister (self);
       return;
     }
-  result = try_now (self->operation, TRUE);
+  result = evp_operation_try (self->operation, TRUE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
     return;
   self->waiting = FALSE;
@@ -297,7 +191,7 @@ evp_loop_readiness_submit (EvpAbstractEventLoop *loop,
       operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
       return wait_ready (loop, operation, error);
     }
-  result = try_now (operation, FALSE);
+  result = evp_operation_try (operation, FALSE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
     return wait_ready (loop, operation, error);
   evp_operation_complete (operation, result);

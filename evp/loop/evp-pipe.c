@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -211,43 +210,6 @@ evp_pipe_check_open (EvpPipe *self,
   return self->fd;
 }
 
-/*
- * write() that never kills the process. Only this thread's mask changes, and only for the time of the
- * call; a SIGPIPE that was already waiting here is left waiting.
- */
-static gssize
-evp_pipe_write_without_sigpipe (int         fd,
-                                const void *buffer,
-                                gsize       count)
-{
-  const struct timespec zero = { 0, 0 };
-  sigset_t sigpipe, before, pending;
-  gboolean was_pending = FALSE;
-  gssize n;
-  int saved_errno;
-
-  sigemptyset (&sigpipe);
-  sigaddset (&sigpipe, SIGPIPE);
-  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
-  if (sigismember (&before, SIGPIPE) == 1)
-    {
-      /* the caller blocks it: then one may have been waiting, and it would be his */
-      sigpending (&pending);
-      was_pending = sigismember (&pending, SIGPIPE) == 1;
-    }
-  do
-    n = write (fd, buffer, count);
-  while (n < 0 && errno == EINTR);
-  saved_errno = errno;
-  if (n < 0 && saved_errno == EPIPE && !was_pending)
-    while (sigtimedwait (&sigpipe, NULL, &zero) < 0 && errno == EINTR)
-      ;
-  if (sigismember (&before, SIGPIPE) != 1)
-    pthread_sigmask (SIG_SETMASK, &before, NULL);
-  errno = saved_errno;
-  return n;
-}
-
 EvpPipe *
 evp_pipe_new (EvpAbstractEventLoop *loop,
               int                   fd,
@@ -374,7 +336,7 @@ evp_pipe_write (EvpPipe    *self,
       n = send (self->fd, buffer, count, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
   else
-    n = evp_pipe_write_without_sigpipe (self->fd, buffer, count);
+    n = evp_os_fd_write (self->fd, buffer, count);
   if (n >= 0)
     return n;
   if (errno == EAGAIN || errno == EWOULDBLOCK)

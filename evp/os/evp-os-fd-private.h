@@ -21,7 +21,10 @@ gboolean evp_os_fd_set_cloexec  (int      fd,
 gboolean evp_os_fd_pipe         (int      fds[2],
                                  gboolean nonblock,
                                  GError **error);
-
+/* write() that raises no SIGPIPE. */
+gssize   evp_os_fd_write        (int         fd,
+                                 const void *buffer,
+                                 gsize       count);
 
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (EvpFd, evp_os_fd_close, EVP_FD_NONE)
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 void
@@ -99,4 +100,41 @@ evp_os_fd_pipe (int      fds[2],
   evp_set_error_from_errno (error, errno,
                             _("Cannot make a pipe (if too many files are open, raise the limit with “ulimit -n”)"));
   return FALSE;
+}
+
+/*
+ * write() that never kills the process. Only this thread's mask changes, and only for the time of the
+ * call; a SIGPIPE that was already waiting here is left waiting.
+ */
+gssize
+evp_os_fd_write (int         fd,
+                 const void *buffer,
+                 gsize       count)
+{
+  const struct timespec zero = { 0, 0 };
+  sigset_t sigpipe, before, pending;
+  gboolean was_pending = FALSE;
+  gssize n;
+  int saved_errno;
+
+  sigemptyset (&sigpipe);
+  sigaddset (&sigpipe, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
+  if (sigismember (&before, SIGPIPE) == 1)
+    {
+      /* the caller blocks it: then one may have been waiting, and it would be his */
+      sigpending (&pending);
+      was_pending = sigismember (&pending, SIGPIPE) == 1;
+    }
+  do
+    n = write (fd, buffer, count);
+  while (n < 0 && errno == EINTR);
+  saved_errno = errno;
+  if (n < 0 && saved_errno == EPIPE && !was_pending)
+    while (sigtimedwait (&sigpipe, NULL, &zero) < 0 && errno == EINTR)
+      ;
+  if (sigismember (&before, SIGPIPE) != 1)
+    pthread_sigmask (SIG_SETMASK, &before, NULL);
+  errno = saved_errno;
+  return n;
 }

@@ -91,6 +91,13 @@ gboolean      evp_operation_check_result   (EvpOperation *self,
                                             const char   *what,
                                             GError      **error);
 
+/*
+ * Makes the system call: its result, or minus errno; -EAGAIN asks to wait for readiness and to try
+ * @again. Sockets never block, whatever their flags, apart from connect() and accept(); files do.
+ */
+gssize        evp_operation_try            (EvpOperation *self,
+                                            gboolean      again);
+
 static inline EvpIOEvents
 evp_operation_get_direction (const EvpOperation *self)
 {
