@@ -25,6 +25,8 @@
 #include "evp/loop/evp-loop-statistics.h"
 #include "evp/loop/evp-running-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
+#include "evp/net/evp-connection-options.h"
+#include "evp/net/evp-server-options.h"
 #include "evp/os/evp-capabilities.h"
 #include "evp/policy/evp-abstract-event-loop-policy.h"
 #include "evp/policy/evp-base-event-loop-policy.h"
