@@ -27,6 +27,7 @@
 #include "evp/loop/evp-selector-event-loop.h"
 #include "evp/net/evp-connection-options.h"
 #include "evp/net/evp-server-options.h"
+#include "evp/net/evp-loop-names.h"
 #include "evp/os/evp-capabilities.h"
 #include "evp/policy/evp-abstract-event-loop-policy.h"
 #include "evp/policy/evp-base-event-loop-policy.h"

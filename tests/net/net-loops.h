@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "evp/evp.h"
+
+#include "support/evp-test-loop.h"
+#include "support/evp-test-support.h"
+
+G_BEGIN_DECLS
+
+/* The kinds of loop that everything on the net floor must work on. */
+
+/* A loop as somebody else would write it: with slots of its own, so that nothing goes past them. */
+typedef struct
+{
+  EvpSelectorEventLoop parent_instance;
+} NetForeignLoop;
+
+typedef EvpSelectorEventLoopClass NetForeignLoopClass;
+
+GType net_foreign_loop_get_type (void);
+
+static gboolean
+net_foreign_loop_schedule (EvpAbstractEventLoop *loop,
+                           EvpHandle            *handle,
+                           GError              **error)
+{
+  EvpAbstractEventLoopInterface *parent =
+    g_type_interface_peek_parent (EVP_EVENT_LOOP_GET_IFACE (loop));
+
+  return parent->schedule (loop, handle, error);
+}
+
+static void
+net_foreign_loop_iface_init (gpointer iface,
+                             gpointer data)
+{
+  ((EvpAbstractEventLoopInterface *) iface)->schedule = net_foreign_loop_schedule;
+}
+
+G_DEFINE_TYPE_WITH_CODE (NetForeignLoop, net_foreign_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, net_foreign_loop_iface_init))
+
+static void
+net_foreign_loop_class_init (NetForeignLoopClass *klass)
+{
+}
+
+static void
+net_foreign_loop_init (NetForeignLoop *self)
+{
+}
+
+typedef struct
+{
+  const char *name;
+  EvpAbstractEventLoop *(*make) (void);
+  gboolean adopted; /* the context is run by the test, not by the loop */
+} NetLoop;
+
+static EvpAbstractEventLoop *
+net_make_selector (void)
+{
+  return evp_selector_event_loop_new (NULL, NULL, NULL);
+}
+
+static EvpAbstractEventLoop *
+net_make_foreign (void)
+{
+  return g_object_new (net_foreign_loop_get_type (), NULL);
+}
+
+static const NetLoop net_loops[] = {
+  { "selector", net_make_selector, FALSE },
+  { "adopted", net_make_selector, TRUE },
+  { "foreign", net_make_foreign, FALSE },
+};
+
+/* Where every test begins and ends: a loop, a deadline, and nothing left open. */
+typedef struct
+{
+  const NetLoop *kind;
+  EvpAbstractEventLoop *loop;
+  EvpTestDeadline *deadline;
+  EvpTestLeaks leaks;
+} NetFixture;
+
+typedef void (*NetCase) (NetFixture *fixture);
+
+typedef struct
+{
+  const NetLoop *kind;
+  NetCase body;
+} NetTest;
+
+typedef struct
+{
+  NetFixture *fixture;
+  const NetTest *test;
+} NetRun;
+
+/* Waits for the workers. */
+static void
+net_shut_down_executor (NetFixture *fixture)
+{
+  g_auto (EvpTestAwait) await = { fixture->loop, NULL };
+
+  evp_event_loop_shutdown_default_executor_async (fixture->loop, -1, NULL, evp_test_ready_cb, &await);
+  g_assert_true (evp_event_loop_shutdown_default_executor_finish (fixture->loop, evp_test_await (&await), NULL));
+}
+
+static void
+net_run_cb (gpointer user_data)
+{
+  NetRun *run = user_data;
+
+  run->test->body (run->fixture);
+  net_shut_down_executor (run->fixture);
+}
+
+static void
+net_test_run (gconstpointer data)
+{
+  const NetTest *test = data;
+  NetFixture fixture = { .kind = test->kind };
+  NetRun run = { &fixture, test };
+  g_autoptr (GError) error = NULL;
+
+  fixture.deadline = evp_test_deadline_start (60, test->kind->name);
+  fixture.leaks = evp_test_leaks_begin ();
+  fixture.loop = test->kind->make ();
+  if (test->kind->adopted)
+    net_run_cb (&run);
+  else
+    evp_test_run_in_loop (fixture.loop, net_run_cb, &run);
+  evp_event_loop_close (fixture.loop, &error);
+  g_assert_no_error (error);
+  g_assert_finalize_object (fixture.loop);
+  evp_test_leaks_check (&fixture.leaks);
+  evp_test_deadline_stop (fixture.deadline);
+}
+
+/* Adds a case, /evp/net/<what>/<name>/<loop>, for each kind of loop. */
+static void
+net_test_add (const char *what,
+              const char *name,
+              NetCase     body)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (net_loops); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/evp/net/%s/%s/%s", what, name, net_loops[i].name);
+      NetTest *test = g_new (NetTest, 1);
+
+      *test = (NetTest) { &net_loops[i], body };
+      g_test_add_data_func_full (path, test, net_test_run, g_free);
+    }
+}
+
+G_END_DECLS
