@@ -19,11 +19,6 @@ struct _EvpConnectionOptions
   GSocket *socket;
   gboolean tls;
   char *server_name;
-  GTlsCertificate *tls_certificate;
-  GTlsDatabase *tls_database;
-  GTlsCertificateFlags tls_validation_flags;
-  char **alpn_protocols;
-  double handshake_timeout;
 };
 
 /* A copy that nobody else changes; of the defaults if @options is NULL. */

@@ -44,11 +44,6 @@ enum
   PROP_SOCKET,
   PROP_TLS,
   PROP_SERVER_NAME,
-  PROP_TLS_CERTIFICATE,
-  PROP_TLS_DATABASE,
-  PROP_TLS_VALIDATION_FLAGS,
-  PROP_ALPN_PROTOCOLS,
-  PROP_HANDSHAKE_TIMEOUT,
   N_PROPS
 };
 
@@ -62,9 +57,6 @@ evp_connection_options_finalize (GObject *object)
   g_clear_pointer (&self->local_host, g_free);
   g_clear_object (&self->socket);
   g_clear_pointer (&self->server_name, g_free);
-  g_clear_object (&self->tls_certificate);
-  g_clear_object (&self->tls_database);
-  g_clear_pointer (&self->alpn_protocols, g_strfreev);
 
   G_OBJECT_CLASS (evp_connection_options_parent_class)->finalize (object);
 }
@@ -105,21 +97,6 @@ evp_connection_options_get_property (GObject    *object,
       break;
     case PROP_SERVER_NAME:
       g_value_set_string (value, self->server_name);
-      break;
-    case PROP_TLS_CERTIFICATE:
-      g_value_set_object (value, self->tls_certificate);
-      break;
-    case PROP_TLS_DATABASE:
-      g_value_set_object (value, self->tls_database);
-      break;
-    case PROP_TLS_VALIDATION_FLAGS:
-      g_value_set_flags (value, self->tls_validation_flags);
-      break;
-    case PROP_ALPN_PROTOCOLS:
-      g_value_set_boxed (value, self->alpn_protocols);
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      g_value_set_double (value, self->handshake_timeout);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -162,22 +139,6 @@ evp_connection_options_set_property (GObject      *object,
       break;
     case PROP_SERVER_NAME:
       evp_connection_options_set_server_name (self, g_value_get_string (value));
-      break;
-    case PROP_TLS_CERTIFICATE:
-      evp_connection_options_set_tls_certificate (self, g_value_get_object (value));
-      break;
-    case PROP_TLS_DATABASE:
-      evp_connection_options_set_tls_database (self, g_value_get_object (value));
-      break;
-    case PROP_TLS_VALIDATION_FLAGS:
-      evp_connection_options_set_tls_validation_flags (self,
-                                                       (GTlsCertificateFlags) g_value_get_flags (value));
-      break;
-    case PROP_ALPN_PROTOCOLS:
-      evp_connection_options_set_alpn_protocols (self, g_value_get_boxed (value));
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      evp_connection_options_set_handshake_timeout (self, g_value_get_double (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -273,51 +234,6 @@ evp_connection_options_class_init (EvpConnectionOptionsClass *klass)
    * Since: 1.0
    */
   properties[PROP_SERVER_NAME] = g_param_spec_string ("server-name", NULL, NULL, NULL, flags);
-  /**
-   * EvpConnectionOptions:tls-certificate:
-   *
-   * The certificate to show the server, with its private key; `NULL` for none.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_CERTIFICATE] =
-    g_param_spec_object ("tls-certificate", NULL, NULL, G_TYPE_TLS_CERTIFICATE, flags);
-  /**
-   * EvpConnectionOptions:tls-database:
-   *
-   * Whom to trust; `NULL` for those whom the system trusts.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_DATABASE] =
-    g_param_spec_object ("tls-database", NULL, NULL, G_TYPE_TLS_DATABASE, flags);
-  /**
-   * EvpConnectionOptions:tls-validation-flags:
-   *
-   * What to check in the certificate of the server; everything, unless there is a good reason.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_VALIDATION_FLAGS] =
-    g_param_spec_flags ("tls-validation-flags", NULL, NULL,
-                        G_TYPE_TLS_CERTIFICATE_FLAGS, G_TLS_CERTIFICATE_VALIDATE_ALL, flags);
-  /**
-   * EvpConnectionOptions:alpn-protocols:
-   *
-   * The application protocols to offer in the TLS handshake (ALPN), best first; `NULL` for none.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ALPN_PROTOCOLS] = g_param_spec_boxed ("alpn-protocols", NULL, NULL, G_TYPE_STRV, flags);
-  /**
-   * EvpConnectionOptions:handshake-timeout:
-   *
-   * How long a TLS handshake may take, in seconds. It must be more than 0.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_HANDSHAKE_TIMEOUT] =
-    g_param_spec_double ("handshake-timeout", NULL, NULL, -G_MAXDOUBLE, G_MAXDOUBLE, 60.0, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -327,8 +243,6 @@ evp_connection_options_init (EvpConnectionOptions *self)
 {
   self->happy_eyeballs_delay = 0.25;
   self->interleave = -1;
-  self->tls_validation_flags = G_TLS_CERTIFICATE_VALIDATE_ALL;
-  self->handshake_timeout = 60.0;
 }
 
 EvpConnectionOptions *
@@ -347,11 +261,6 @@ evp_connection_options_snapshot (EvpConnectionOptions *options)
   g_set_object (&self->socket, options->socket);
   self->tls = options->tls;
   self->server_name = g_strdup (options->server_name);
-  g_set_object (&self->tls_certificate, options->tls_certificate);
-  g_set_object (&self->tls_database, options->tls_database);
-  self->tls_validation_flags = options->tls_validation_flags;
-  self->alpn_protocols = g_strdupv (options->alpn_protocols);
-  self->handshake_timeout = options->handshake_timeout;
   return self;
 }
 
@@ -550,106 +459,6 @@ evp_connection_options_get_server_name (EvpConnectionOptions *self)
   g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
 
   return self->server_name;
-}
-
-/**
- * evp_connection_options_get_tls_certificate:
- * @self: options
- *
- * Gets the certificate to show the server.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none): the certificate, or `NULL`
- *
- * Since: 1.0
- */
-GTlsCertificate *
-evp_connection_options_get_tls_certificate (EvpConnectionOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
-
-  return self->tls_certificate;
-}
-
-/**
- * evp_connection_options_get_tls_database:
- * @self: options
- *
- * Gets whom to trust.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none): the database, or `NULL` for that of the system
- *
- * Since: 1.0
- */
-GTlsDatabase *
-evp_connection_options_get_tls_database (EvpConnectionOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
-
-  return self->tls_database;
-}
-
-/**
- * evp_connection_options_get_tls_validation_flags:
- * @self: options
- *
- * Gets what is checked in the certificate of the server.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: the checks
- *
- * Since: 1.0
- */
-GTlsCertificateFlags
-evp_connection_options_get_tls_validation_flags (EvpConnectionOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), G_TLS_CERTIFICATE_VALIDATE_ALL);
-
-  return self->tls_validation_flags;
-}
-
-/**
- * evp_connection_options_get_alpn_protocols:
- * @self: options
- *
- * Gets the application protocols that are offered in the TLS handshake.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none) (array zero-terminated=1): the names, or `NULL`
- *
- * Since: 1.0
- */
-const char * const *
-evp_connection_options_get_alpn_protocols (EvpConnectionOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
-
-  return (const char * const *) self->alpn_protocols;
-}
-
-/**
- * evp_connection_options_get_handshake_timeout:
- * @self: options
- *
- * Gets how long a TLS handshake may take.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: seconds
- *
- * Since: 1.0
- */
-double
-evp_connection_options_get_handshake_timeout (EvpConnectionOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), 0.0);
-
-  return self->handshake_timeout;
 }
 
 /**
@@ -868,122 +677,4 @@ evp_connection_options_set_server_name (EvpConnectionOptions *self,
   g_free (self->server_name);
   self->server_name = g_strdup (server_name);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SERVER_NAME]);
-}
-
-/**
- * evp_connection_options_set_tls_certificate:
- * @self: options
- * @tls_certificate: (nullable): a certificate with its private key, or `NULL`
- *
- * Sets the certificate to show a server that asks for one.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_connection_options_set_tls_certificate (EvpConnectionOptions *self,
-                                            GTlsCertificate      *tls_certificate)
-{
-  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
-  g_return_if_fail (tls_certificate == NULL || G_IS_TLS_CERTIFICATE (tls_certificate));
-
-  if (g_set_object (&self->tls_certificate, tls_certificate))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_CERTIFICATE]);
-}
-
-/**
- * evp_connection_options_set_tls_database:
- * @self: options
- * @tls_database: (nullable): a database of certificates, or `NULL` for that of the system
- *
- * Sets whom to trust.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_connection_options_set_tls_database (EvpConnectionOptions *self,
-                                         GTlsDatabase         *tls_database)
-{
-  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
-  g_return_if_fail (tls_database == NULL || G_IS_TLS_DATABASE (tls_database));
-
-  if (g_set_object (&self->tls_database, tls_database))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_DATABASE]);
-}
-
-/**
- * evp_connection_options_set_tls_validation_flags:
- * @self: options
- * @tls_validation_flags: the checks
- *
- * Sets what to check in the certificate of the server. Leaving anything out lets others read along;
- * it is for tests.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_connection_options_set_tls_validation_flags (EvpConnectionOptions *self,
-                                                 GTlsCertificateFlags  tls_validation_flags)
-{
-  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
-
-  if (self->tls_validation_flags == tls_validation_flags)
-    return;
-  self->tls_validation_flags = tls_validation_flags;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_VALIDATION_FLAGS]);
-}
-
-/**
- * evp_connection_options_set_alpn_protocols:
- * @self: options
- * @alpn_protocols: (nullable) (array zero-terminated=1): names of protocols, or `NULL`
- *
- * Sets the application protocols to offer in the TLS handshake (ALPN), best first, for example `h2`
- * and `http/1.1`. Which one was agreed on says [method@Gio.TlsConnection.get_negotiated_protocol].
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_connection_options_set_alpn_protocols (EvpConnectionOptions *self,
-                                           const char * const   *alpn_protocols)
-{
-  char **copy;
-
-  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
-
-  copy = g_strdupv ((char **) alpn_protocols); /* first: it may be our own */
-  g_strfreev (self->alpn_protocols);
-  self->alpn_protocols = copy;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ALPN_PROTOCOLS]);
-}
-
-/**
- * evp_connection_options_set_handshake_timeout:
- * @self: options
- * @handshake_timeout: seconds, more than 0
- *
- * Sets how long a TLS handshake may take. The connection is closed when it takes longer.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_connection_options_set_handshake_timeout (EvpConnectionOptions *self,
-                                              double                handshake_timeout)
-{
-  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
-
-  if (!(self->handshake_timeout < handshake_timeout)
-      && !(self->handshake_timeout > handshake_timeout))
-    return;
-  self->handshake_timeout = handshake_timeout;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HANDSHAKE_TIMEOUT]);
 }

@@ -38,16 +38,6 @@ gboolean              evp_connection_options_get_tls                  (EvpConnec
 EVP_AVAILABLE_IN_1_0
 const char           *evp_connection_options_get_server_name          (EvpConnectionOptions *self);
 EVP_AVAILABLE_IN_1_0
-GTlsCertificate      *evp_connection_options_get_tls_certificate      (EvpConnectionOptions *self);
-EVP_AVAILABLE_IN_1_0
-GTlsDatabase         *evp_connection_options_get_tls_database         (EvpConnectionOptions *self);
-EVP_AVAILABLE_IN_1_0
-GTlsCertificateFlags  evp_connection_options_get_tls_validation_flags (EvpConnectionOptions *self);
-EVP_AVAILABLE_IN_1_0
-const char * const   *evp_connection_options_get_alpn_protocols       (EvpConnectionOptions *self);
-EVP_AVAILABLE_IN_1_0
-double                evp_connection_options_get_handshake_timeout    (EvpConnectionOptions *self);
-EVP_AVAILABLE_IN_1_0
 void                  evp_connection_options_set_family               (EvpConnectionOptions *self,
                                                                        GSocketFamily         family);
 EVP_AVAILABLE_IN_1_0
@@ -74,20 +64,5 @@ void                  evp_connection_options_set_tls                  (EvpConnec
 EVP_AVAILABLE_IN_1_0
 void                  evp_connection_options_set_server_name          (EvpConnectionOptions *self,
                                                                        const char           *server_name);
-EVP_AVAILABLE_IN_1_0
-void                  evp_connection_options_set_tls_certificate      (EvpConnectionOptions *self,
-                                                                       GTlsCertificate      *tls_certificate);
-EVP_AVAILABLE_IN_1_0
-void                  evp_connection_options_set_tls_database         (EvpConnectionOptions *self,
-                                                                       GTlsDatabase         *tls_database);
-EVP_AVAILABLE_IN_1_0
-void                  evp_connection_options_set_tls_validation_flags (EvpConnectionOptions *self,
-                                                                       GTlsCertificateFlags  tls_validation_flags);
-EVP_AVAILABLE_IN_1_0
-void                  evp_connection_options_set_alpn_protocols       (EvpConnectionOptions *self,
-                                                                       const char * const   *alpn_protocols);
-EVP_AVAILABLE_IN_1_0
-void                  evp_connection_options_set_handshake_timeout    (EvpConnectionOptions *self,
-                                                                       double                handshake_timeout);
 
 G_END_DECLS

@@ -18,11 +18,6 @@ struct _EvpServerOptions
   GSocket *socket;
   int socket_mode;
   gboolean cleanup_socket;
-  GTlsCertificate *tls_certificate;
-  GTlsDatabase *tls_database;
-  GTlsAuthenticationMode tls_authentication_mode;
-  char **alpn_protocols;
-  double handshake_timeout;
 };
 
 /* A copy that nobody else changes; of the defaults if @options is NULL. */

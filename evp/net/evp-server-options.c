@@ -9,8 +9,7 @@
  *
  * What is special about a server to be made.
  *
- * Without options a server listens at once, at every address of its host, and its connections are not
- * encrypted.
+ * Without options a server listens at once, at every address of its host.
  *
  * ```c
  * g_autoptr (EvpServerOptions) options = evp_server_options_new ();
@@ -43,11 +42,6 @@ enum
   PROP_SOCKET,
   PROP_SOCKET_MODE,
   PROP_CLEANUP_SOCKET,
-  PROP_TLS_CERTIFICATE,
-  PROP_TLS_DATABASE,
-  PROP_TLS_AUTHENTICATION_MODE,
-  PROP_ALPN_PROTOCOLS,
-  PROP_HANDSHAKE_TIMEOUT,
   N_PROPS
 };
 
@@ -60,9 +54,6 @@ evp_server_options_finalize (GObject *object)
 
   g_clear_pointer (&self->hosts, g_strfreev);
   g_clear_object (&self->socket);
-  g_clear_object (&self->tls_certificate);
-  g_clear_object (&self->tls_database);
-  g_clear_pointer (&self->alpn_protocols, g_strfreev);
 
   G_OBJECT_CLASS (evp_server_options_parent_class)->finalize (object);
 }
@@ -100,21 +91,6 @@ evp_server_options_get_property (GObject    *object,
       break;
     case PROP_CLEANUP_SOCKET:
       g_value_set_boolean (value, self->cleanup_socket);
-      break;
-    case PROP_TLS_CERTIFICATE:
-      g_value_set_object (value, self->tls_certificate);
-      break;
-    case PROP_TLS_DATABASE:
-      g_value_set_object (value, self->tls_database);
-      break;
-    case PROP_TLS_AUTHENTICATION_MODE:
-      g_value_set_enum (value, (int) self->tls_authentication_mode);
-      break;
-    case PROP_ALPN_PROTOCOLS:
-      g_value_set_boxed (value, self->alpn_protocols);
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      g_value_set_double (value, self->handshake_timeout);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -154,22 +130,6 @@ evp_server_options_set_property (GObject      *object,
       break;
     case PROP_CLEANUP_SOCKET:
       evp_server_options_set_cleanup_socket (self, g_value_get_boolean (value));
-      break;
-    case PROP_TLS_CERTIFICATE:
-      evp_server_options_set_tls_certificate (self, g_value_get_object (value));
-      break;
-    case PROP_TLS_DATABASE:
-      evp_server_options_set_tls_database (self, g_value_get_object (value));
-      break;
-    case PROP_TLS_AUTHENTICATION_MODE:
-      evp_server_options_set_tls_authentication_mode (self,
-                                                      (GTlsAuthenticationMode) g_value_get_enum (value));
-      break;
-    case PROP_ALPN_PROTOCOLS:
-      evp_server_options_set_alpn_protocols (self, g_value_get_boxed (value));
-      break;
-    case PROP_HANDSHAKE_TIMEOUT:
-      evp_server_options_set_handshake_timeout (self, g_value_get_double (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -251,51 +211,6 @@ evp_server_options_class_init (EvpServerOptionsClass *klass)
    * Since: 1.0
    */
   properties[PROP_CLEANUP_SOCKET] = g_param_spec_boolean ("cleanup-socket", NULL, NULL, TRUE, flags);
-  /**
-   * EvpServerOptions:tls-certificate:
-   *
-   * The certificate of the server, with its private key; `NULL` for no TLS.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_CERTIFICATE] =
-    g_param_spec_object ("tls-certificate", NULL, NULL, G_TYPE_TLS_CERTIFICATE, flags);
-  /**
-   * EvpServerOptions:tls-database:
-   *
-   * Whom to trust among clients that show a certificate; `NULL` for those whom the system trusts.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_DATABASE] =
-    g_param_spec_object ("tls-database", NULL, NULL, G_TYPE_TLS_DATABASE, flags);
-  /**
-   * EvpServerOptions:tls-authentication-mode:
-   *
-   * Whether clients have to show a certificate.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TLS_AUTHENTICATION_MODE] =
-    g_param_spec_enum ("tls-authentication-mode", NULL, NULL,
-                       G_TYPE_TLS_AUTHENTICATION_MODE, G_TLS_AUTHENTICATION_NONE, flags);
-  /**
-   * EvpServerOptions:alpn-protocols:
-   *
-   * The application protocols to offer in the TLS handshake (ALPN), best first; `NULL` for none.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ALPN_PROTOCOLS] = g_param_spec_boxed ("alpn-protocols", NULL, NULL, G_TYPE_STRV, flags);
-  /**
-   * EvpServerOptions:handshake-timeout:
-   *
-   * How long a TLS handshake may take, in seconds. It must be more than 0.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_HANDSHAKE_TIMEOUT] =
-    g_param_spec_double ("handshake-timeout", NULL, NULL, -G_MAXDOUBLE, G_MAXDOUBLE, 60.0, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -307,7 +222,6 @@ evp_server_options_init (EvpServerOptions *self)
   self->start_serving = TRUE;
   self->socket_mode = -1;
   self->cleanup_socket = TRUE;
-  self->handshake_timeout = 60.0;
 }
 
 EvpServerOptions *
@@ -325,11 +239,6 @@ evp_server_options_snapshot (EvpServerOptions *options)
   g_set_object (&self->socket, options->socket);
   self->socket_mode = options->socket_mode;
   self->cleanup_socket = options->cleanup_socket;
-  g_set_object (&self->tls_certificate, options->tls_certificate);
-  g_set_object (&self->tls_database, options->tls_database);
-  self->tls_authentication_mode = options->tls_authentication_mode;
-  self->alpn_protocols = g_strdupv (options->alpn_protocols);
-  self->handshake_timeout = options->handshake_timeout;
   return self;
 }
 
@@ -508,106 +417,6 @@ evp_server_options_get_cleanup_socket (EvpServerOptions *self)
   g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), FALSE);
 
   return self->cleanup_socket;
-}
-
-/**
- * evp_server_options_get_tls_certificate:
- * @self: options
- *
- * Gets the certificate of the server.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none): the certificate, or `NULL` without TLS
- *
- * Since: 1.0
- */
-GTlsCertificate *
-evp_server_options_get_tls_certificate (EvpServerOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), NULL);
-
-  return self->tls_certificate;
-}
-
-/**
- * evp_server_options_get_tls_database:
- * @self: options
- *
- * Gets whom to trust among clients that show a certificate.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none): the database, or `NULL` for that of the system
- *
- * Since: 1.0
- */
-GTlsDatabase *
-evp_server_options_get_tls_database (EvpServerOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), NULL);
-
-  return self->tls_database;
-}
-
-/**
- * evp_server_options_get_tls_authentication_mode:
- * @self: options
- *
- * Gets whether clients have to show a certificate.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: the mode
- *
- * Since: 1.0
- */
-GTlsAuthenticationMode
-evp_server_options_get_tls_authentication_mode (EvpServerOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), G_TLS_AUTHENTICATION_NONE);
-
-  return self->tls_authentication_mode;
-}
-
-/**
- * evp_server_options_get_alpn_protocols:
- * @self: options
- *
- * Gets the application protocols that are offered in the TLS handshake.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: (nullable) (transfer none) (array zero-terminated=1): the names, or `NULL`
- *
- * Since: 1.0
- */
-const char * const *
-evp_server_options_get_alpn_protocols (EvpServerOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), NULL);
-
-  return (const char * const *) self->alpn_protocols;
-}
-
-/**
- * evp_server_options_get_handshake_timeout:
- * @self: options
- *
- * Gets how long a TLS handshake may take.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Returns: seconds
- *
- * Since: 1.0
- */
-double
-evp_server_options_get_handshake_timeout (EvpServerOptions *self)
-{
-  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), 0.0);
-
-  return self->handshake_timeout;
 }
 
 /**
@@ -803,122 +612,4 @@ evp_server_options_set_cleanup_socket (EvpServerOptions *self,
     return;
   self->cleanup_socket = cleanup_socket;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CLEANUP_SOCKET]);
-}
-
-/**
- * evp_server_options_set_tls_certificate:
- * @self: options
- * @tls_certificate: (nullable): a certificate with its private key, or `NULL` for no TLS
- *
- * Sets the certificate of the server. With one, every connection begins with a TLS handshake, and is
- * handed over when that has succeeded.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_server_options_set_tls_certificate (EvpServerOptions *self,
-                                        GTlsCertificate  *tls_certificate)
-{
-  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
-  g_return_if_fail (tls_certificate == NULL || G_IS_TLS_CERTIFICATE (tls_certificate));
-
-  if (g_set_object (&self->tls_certificate, tls_certificate))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_CERTIFICATE]);
-}
-
-/**
- * evp_server_options_set_tls_database:
- * @self: options
- * @tls_database: (nullable): a database of certificates, or `NULL` for that of the system
- *
- * Sets whom to trust among clients that show a certificate.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_server_options_set_tls_database (EvpServerOptions *self,
-                                     GTlsDatabase     *tls_database)
-{
-  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
-  g_return_if_fail (tls_database == NULL || G_IS_TLS_DATABASE (tls_database));
-
-  if (g_set_object (&self->tls_database, tls_database))
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_DATABASE]);
-}
-
-/**
- * evp_server_options_set_tls_authentication_mode:
- * @self: options
- * @tls_authentication_mode: the mode
- *
- * Sets whether clients have to show a certificate.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_server_options_set_tls_authentication_mode (EvpServerOptions      *self,
-                                                GTlsAuthenticationMode tls_authentication_mode)
-{
-  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
-
-  if (self->tls_authentication_mode == tls_authentication_mode)
-    return;
-  self->tls_authentication_mode = tls_authentication_mode;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_AUTHENTICATION_MODE]);
-}
-
-/**
- * evp_server_options_set_alpn_protocols:
- * @self: options
- * @alpn_protocols: (nullable) (array zero-terminated=1): names of protocols, or `NULL`
- *
- * Sets the application protocols to offer in the TLS handshake (ALPN), best first, for example `h2`
- * and `http/1.1`. Which one was agreed on says [method@Gio.TlsConnection.get_negotiated_protocol].
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_server_options_set_alpn_protocols (EvpServerOptions   *self,
-                                       const char * const *alpn_protocols)
-{
-  char **copy;
-
-  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
-
-  copy = g_strdupv ((char **) alpn_protocols); /* first: it may be our own */
-  g_strfreev (self->alpn_protocols);
-  self->alpn_protocols = copy;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ALPN_PROTOCOLS]);
-}
-
-/**
- * evp_server_options_set_handshake_timeout:
- * @self: options
- * @handshake_timeout: seconds, more than 0
- *
- * Sets how long a TLS handshake may take. The connection is closed when it takes longer.
- *
- * Use it from the thread that owns the options. O(1).
- *
- * Since: 1.0
- */
-void
-evp_server_options_set_handshake_timeout (EvpServerOptions *self,
-                                          double            handshake_timeout)
-{
-  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
-
-  if (!(self->handshake_timeout < handshake_timeout)
-      && !(self->handshake_timeout > handshake_timeout))
-    return;
-  self->handshake_timeout = handshake_timeout;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_HANDSHAKE_TIMEOUT]);
 }

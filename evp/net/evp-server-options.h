@@ -18,71 +18,46 @@ EVP_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (EvpServerOptions, evp_server_options, EVP, SERVER_OPTIONS, GObject)
 
 EVP_AVAILABLE_IN_1_0
-EvpServerOptions      *evp_server_options_new                         (void) G_GNUC_WARN_UNUSED_RESULT;
+EvpServerOptions   *evp_server_options_new                (void) G_GNUC_WARN_UNUSED_RESULT;
 EVP_AVAILABLE_IN_1_0
-const char * const    *evp_server_options_get_hosts                   (EvpServerOptions *self);
+const char * const *evp_server_options_get_hosts          (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-GSocketFamily          evp_server_options_get_family                  (EvpServerOptions *self);
+GSocketFamily       evp_server_options_get_family         (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-gboolean               evp_server_options_get_reuse_address           (EvpServerOptions *self);
+gboolean            evp_server_options_get_reuse_address  (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-gboolean               evp_server_options_get_reuse_port              (EvpServerOptions *self);
+gboolean            evp_server_options_get_reuse_port     (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-gboolean               evp_server_options_get_start_serving           (EvpServerOptions *self);
+gboolean            evp_server_options_get_start_serving  (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-GSocket               *evp_server_options_get_socket                  (EvpServerOptions *self);
+GSocket            *evp_server_options_get_socket         (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-int                    evp_server_options_get_socket_mode             (EvpServerOptions *self);
+int                 evp_server_options_get_socket_mode    (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-gboolean               evp_server_options_get_cleanup_socket          (EvpServerOptions *self);
+gboolean            evp_server_options_get_cleanup_socket (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
-GTlsCertificate       *evp_server_options_get_tls_certificate         (EvpServerOptions *self);
+void                evp_server_options_set_hosts          (EvpServerOptions   *self,
+                                                           const char * const *hosts);
 EVP_AVAILABLE_IN_1_0
-GTlsDatabase          *evp_server_options_get_tls_database            (EvpServerOptions *self);
+void                evp_server_options_set_family         (EvpServerOptions *self,
+                                                           GSocketFamily     family);
 EVP_AVAILABLE_IN_1_0
-GTlsAuthenticationMode evp_server_options_get_tls_authentication_mode (EvpServerOptions *self);
+void                evp_server_options_set_reuse_address  (EvpServerOptions *self,
+                                                           gboolean          reuse_address);
 EVP_AVAILABLE_IN_1_0
-const char * const    *evp_server_options_get_alpn_protocols          (EvpServerOptions *self);
+void                evp_server_options_set_reuse_port     (EvpServerOptions *self,
+                                                           gboolean          reuse_port);
 EVP_AVAILABLE_IN_1_0
-double                 evp_server_options_get_handshake_timeout       (EvpServerOptions *self);
+void                evp_server_options_set_start_serving  (EvpServerOptions *self,
+                                                           gboolean          start_serving);
 EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_hosts                   (EvpServerOptions   *self,
-                                                                       const char * const *hosts);
+void                evp_server_options_set_socket         (EvpServerOptions *self,
+                                                           GSocket          *socket);
 EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_family                  (EvpServerOptions *self,
-                                                                       GSocketFamily     family);
+void                evp_server_options_set_socket_mode    (EvpServerOptions *self,
+                                                           int               socket_mode);
 EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_reuse_address           (EvpServerOptions *self,
-                                                                       gboolean          reuse_address);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_reuse_port              (EvpServerOptions *self,
-                                                                       gboolean          reuse_port);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_start_serving           (EvpServerOptions *self,
-                                                                       gboolean          start_serving);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_socket                  (EvpServerOptions *self,
-                                                                       GSocket          *socket);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_socket_mode             (EvpServerOptions *self,
-                                                                       int               socket_mode);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_cleanup_socket          (EvpServerOptions *self,
-                                                                       gboolean          cleanup_socket);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_tls_certificate         (EvpServerOptions *self,
-                                                                       GTlsCertificate  *tls_certificate);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_tls_database            (EvpServerOptions *self,
-                                                                       GTlsDatabase     *tls_database);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_tls_authentication_mode (EvpServerOptions      *self,
-                                                                       GTlsAuthenticationMode tls_authentication_mode);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_alpn_protocols          (EvpServerOptions   *self,
-                                                                       const char * const *alpn_protocols);
-EVP_AVAILABLE_IN_1_0
-void                   evp_server_options_set_handshake_timeout       (EvpServerOptions *self,
-                                                                       double            handshake_timeout);
+void                evp_server_options_set_cleanup_socket (EvpServerOptions *self,
+                                                           gboolean          cleanup_socket);
 
 G_END_DECLS

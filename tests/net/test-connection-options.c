@@ -19,11 +19,6 @@ test_defaults (void)
   g_assert_null (evp_connection_options_get_socket (options));
   g_assert_false (evp_connection_options_get_tls (options));
   g_assert_null (evp_connection_options_get_server_name (options));
-  g_assert_null (evp_connection_options_get_tls_certificate (options));
-  g_assert_null (evp_connection_options_get_tls_database (options));
-  g_assert_cmpuint (evp_connection_options_get_tls_validation_flags (options), ==, G_TLS_CERTIFICATE_VALIDATE_ALL);
-  g_assert_null (evp_connection_options_get_alpn_protocols (options));
-  g_assert_cmpfloat (evp_connection_options_get_handshake_timeout (options), ==, 60.0);
 }
 
 static void
@@ -38,15 +33,13 @@ notify_cb (EvpConnectionOptions *options,
 static void
 test_properties (void)
 {
-  const char * const protocols[] = { "h2", "http/1.1", NULL };
   g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
   g_autoptr (GString) log = g_string_new (NULL);
   g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
   g_autofree char *local_host = NULL, *server_name = NULL;
-  g_auto (GStrv) read = NULL;
   GSocketFamily family;
-  guint port, flags;
-  double delay, timeout, handshake;
+  guint port;
+  double delay, timeout;
   int interleave;
   gboolean tls;
   g_autoptr (GSocket) socket_read = NULL;
@@ -63,18 +56,13 @@ test_properties (void)
       evp_connection_options_set_socket (options, socket);
       evp_connection_options_set_tls (options, 2);
       evp_connection_options_set_server_name (options, "example.org");
-      evp_connection_options_set_tls_validation_flags (options, G_TLS_CERTIFICATE_EXPIRED);
-      evp_connection_options_set_handshake_timeout (options, 5.0);
     }
   g_assert_cmpstr (log->str, ==, "family local-host local-port happy-eyeballs-delay interleave timeout socket tls "
-                                 "server-name tls-validation-flags handshake-timeout ");
-  evp_connection_options_set_alpn_protocols (options, protocols);
-  evp_connection_options_set_alpn_protocols (options, evp_connection_options_get_alpn_protocols (options));
+                                 "server-name ");
 
   g_object_get (options, "family", &family, "local-host", &local_host, "local-port", &port,
                 "happy-eyeballs-delay", &delay, "interleave", &interleave, "timeout", &timeout,
-                "socket", &socket_read, "tls", &tls, "server-name", &server_name,
-                "tls-validation-flags", &flags, "alpn-protocols", &read, "handshake-timeout", &handshake, NULL);
+                "socket", &socket_read, "tls", &tls, "server-name", &server_name, NULL);
   g_assert_cmpint (family, ==, G_SOCKET_FAMILY_IPV6);
   g_assert_cmpstr (local_host, ==, "::1");
   g_assert_cmpuint (port, ==, 4711);
@@ -84,13 +72,9 @@ test_properties (void)
   g_assert_true (socket_read == socket);
   g_assert_true (tls);
   g_assert_cmpstr (server_name, ==, "example.org");
-  g_assert_cmpuint (flags, ==, G_TLS_CERTIFICATE_EXPIRED);
-  g_assert_cmpstrv (read, protocols);
-  g_assert_cmpfloat (handshake, ==, 5.0);
 
-  g_object_set (options, "local-host", NULL, "alpn-protocols", NULL, "interleave", 0, "socket", NULL, NULL);
+  g_object_set (options, "local-host", NULL, "interleave", 0, "socket", NULL, NULL);
   g_assert_null (evp_connection_options_get_local_host (options));
-  g_assert_null (evp_connection_options_get_alpn_protocols (options));
   g_assert_cmpint (evp_connection_options_get_interleave (options), ==, 0);
   g_assert_null (evp_connection_options_get_socket (options));
 }
@@ -99,21 +83,17 @@ test_properties (void)
 static void
 test_snapshot (void)
 {
-  const char * const protocols[] = { "h2", NULL };
   g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
   g_autoptr (EvpConnectionOptions) copy = NULL;
   g_autoptr (EvpConnectionOptions) none = evp_connection_options_snapshot (NULL);
 
   evp_connection_options_set_local_host (options, "127.0.0.1");
-  evp_connection_options_set_alpn_protocols (options, protocols);
   evp_connection_options_set_timeout (options, 1.0);
   copy = evp_connection_options_snapshot (options);
   evp_connection_options_set_local_host (options, NULL);
-  evp_connection_options_set_alpn_protocols (options, NULL);
   evp_connection_options_set_timeout (options, 2.0);
 
   g_assert_cmpstr (copy->local_host, ==, "127.0.0.1");
-  g_assert_cmpstrv (copy->alpn_protocols, protocols);
   g_assert_cmpfloat (copy->timeout, ==, 1.0);
   g_assert_cmpfloat (none->happy_eyeballs_delay, ==, 0.25);
 }

@@ -18,11 +18,6 @@ test_defaults (void)
   g_assert_null (evp_server_options_get_socket (options));
   g_assert_cmpint (evp_server_options_get_socket_mode (options), ==, -1);
   g_assert_true (evp_server_options_get_cleanup_socket (options));
-  g_assert_null (evp_server_options_get_tls_certificate (options));
-  g_assert_null (evp_server_options_get_tls_database (options));
-  g_assert_cmpint (evp_server_options_get_tls_authentication_mode (options), ==, G_TLS_AUTHENTICATION_NONE);
-  g_assert_null (evp_server_options_get_alpn_protocols (options));
-  g_assert_cmpfloat (evp_server_options_get_handshake_timeout (options), ==, 60.0);
 }
 
 static void
@@ -42,10 +37,8 @@ test_properties (void)
   g_autoptr (GString) log = g_string_new (NULL);
   g_auto (GStrv) read = NULL;
   GSocketFamily family;
-  GTlsAuthenticationMode authentication;
   gboolean reuse_address, reuse_port, start_serving, cleanup_socket;
   int mode;
-  double handshake;
 
   g_signal_connect (options, "notify", G_CALLBACK (notify_cb), log);
   for (int i = 0; i < 2; i++)
@@ -56,18 +49,14 @@ test_properties (void)
       evp_server_options_set_start_serving (options, FALSE);
       evp_server_options_set_socket_mode (options, 0600);
       evp_server_options_set_cleanup_socket (options, FALSE);
-      evp_server_options_set_tls_authentication_mode (options, G_TLS_AUTHENTICATION_REQUIRED);
-      evp_server_options_set_handshake_timeout (options, 5.0);
     }
-  g_assert_cmpstr (log->str, ==, "family reuse-address reuse-port start-serving socket-mode cleanup-socket "
-                                 "tls-authentication-mode handshake-timeout ");
+  g_assert_cmpstr (log->str, ==, "family reuse-address reuse-port start-serving socket-mode cleanup-socket ");
   evp_server_options_set_hosts (options, hosts);
   evp_server_options_set_hosts (options, evp_server_options_get_hosts (options));
 
   g_object_get (options, "hosts", &read, "family", &family, "reuse-address", &reuse_address,
                 "reuse-port", &reuse_port, "start-serving", &start_serving, "socket-mode", &mode,
-                "cleanup-socket", &cleanup_socket, "tls-authentication-mode", &authentication,
-                "handshake-timeout", &handshake, NULL);
+                "cleanup-socket", &cleanup_socket, NULL);
   g_assert_cmpstrv (read, hosts);
   g_assert_cmpint (family, ==, G_SOCKET_FAMILY_IPV4);
   g_assert_false (reuse_address);
@@ -75,8 +64,6 @@ test_properties (void)
   g_assert_false (start_serving);
   g_assert_cmpint (mode, ==, 0600);
   g_assert_false (cleanup_socket);
-  g_assert_cmpint (authentication, ==, G_TLS_AUTHENTICATION_REQUIRED);
-  g_assert_cmpfloat (handshake, ==, 5.0);
 }
 
 /* What a call reads does not change under its hands. */

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "net/net-loops.h"
+#include "net/net-sockets.h"
+
+#include "evp/net/evp-connector-private.h"
+
+typedef struct
+{
+  NetFixture *fixture;
+  EvpConnector *connector;
+  GList *addresses;
+  GList *locals;
+  GSocket *socket;
+  GError *error;
+  guint n_calls;
+  gboolean done;
+  guint fds; /* open when it called back, beside that of `socket` */
+} Connect;
+
+static void
+connected_cb (GSocket *socket,
+              GError  *error,
+              gpointer user_data)
+{
+  Connect *connect = user_data;
+
+  g_assert_true ((socket != NULL) == (error == NULL));
+  connect->socket = socket;
+  connect->error = error;
+  connect->n_calls++;
+  connect->done = TRUE;
+  connect->fds = evp_test_count_fds () - (socket != NULL ? 1 : 0);
+}
+
+static void
+connect_init (Connect    *self,
+              NetFixture *fixture)
+{
+  *self = (Connect) { .fixture = fixture };
+  self->connector = evp_connector_new (fixture->loop, connected_cb, self);
+}
+
+static void
+connect_to (Connect    *self,
+            const char *host,
+            guint16     port)
+{
+  self->addresses = g_list_append (self->addresses, net_address (host, port));
+}
+
+static void
+connect_from (Connect    *self,
+              const char *host,
+              guint16     port)
+{
+  self->locals = g_list_append (self->locals, net_address (host, port));
+}
+
+static void
+connect_start (Connect *self,
+               double   delay)
+{
+  evp_connector_set_addresses (self->connector, self->addresses);
+  evp_connector_set_local_addresses (self->connector, self->locals);
+  evp_connector_set_happy_eyeballs (self->connector, delay, -1);
+  evp_connector_start (self->connector);
+}
+
+static void
+connect_wait (Connect *self)
+{
+  evp_test_run_until (self->fixture->loop, &self->done);
+  evp_test_run_ready (self->fixture->loop);
+  g_assert_cmpuint (self->n_calls, ==, 1);
+}
+
+static void
+connect_clear (Connect *self)
+{
+  g_clear_object (&self->socket);
+  g_clear_error (&self->error);
+  g_clear_pointer (&self->connector, evp_connector_unref);
+  g_clear_list (&self->addresses, g_object_unref);
+  g_clear_list (&self->locals, g_object_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Connect, connect_clear)
+
+/* A port that nobody listens at. */
+static guint16
+unused_port (void)
+{
+  g_autoptr (GSocket) socket = net_bound ("127.0.0.1");
+
+  return net_local_port (socket);
+}
+
+/* Rules: N-3 */
+static void
+test_first (NetFixture *fixture)
+{
+  g_autoptr (GSocket) first = net_listener ("127.0.0.1");
+  g_autoptr (GSocket) second = net_listener ("127.0.0.1");
+  g_autoptr (GSocket) accepted = NULL;
+  g_auto (Connect) connect = { 0 };
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (first));
+  connect_to (&connect, "127.0.0.1", net_local_port (second));
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  g_assert_true (g_socket_is_connected (connect.socket));
+  g_assert_false (g_socket_get_blocking (connect.socket));
+  accepted = net_accept (first);
+  g_assert_nonnull (accepted);
+  g_assert_null (net_accept (second));
+  evp_connector_cancel (connect.connector); /* too late */
+}
+
+/* Rules: N-3 */
+static void
+test_second (NetFixture *fixture)
+{
+  guint fds = evp_test_count_fds ();
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (Connect) connect = { 0 };
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", unused_port ());
+  connect_to (&connect, "127.0.0.1", unused_port ());
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  g_assert_true (g_socket_is_connected (connect.socket));
+  /* the sockets of the failed ones are closed; the loop itself may have opened one */
+  g_assert_cmpuint (connect.fds, <=, fds + 2);
+}
+
+/* Rules: N-4 */
+static void
+test_refused (NetFixture *fixture)
+{
+  g_auto (Connect) connect = { 0 };
+  g_autofree char *text = NULL;
+  guint16 port = unused_port ();
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", port);
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  text = g_strdup_printf ("Cannot connect to 127.0.0.1:%u: Connection refused", port);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  g_assert_cmpstr (connect.error->message, ==, text);
+}
+
+/* Rules: N-4 */
+static void
+test_all_refused (NetFixture *fixture)
+{
+  g_auto (Connect) connect = { 0 };
+  g_autofree char *text = NULL;
+  guint16 port = unused_port ();
+
+  /* the same text twice is one error; another is listed beside it */
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", port);
+  connect_to (&connect, "127.0.0.1", port);
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  text = g_strdup_printf ("Cannot connect to 127.0.0.1:%u: Connection refused", port);
+  g_assert_cmpstr (connect.error->message, ==, text);
+  connect_clear (&connect);
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", port);
+  connect_to (&connect, "127.0.0.2", port);
+  connect_start (&connect, 60);
+  connect_wait (&connect);
+  g_free (text);
+  text = g_strdup_printf ("Cannot connect to 127.0.0.1:%u: Connection refused; "
+                          "Cannot connect to 127.0.0.2:%u: Connection refused", port, port);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  g_assert_cmpstr (connect.error->message, ==, text);
+  connect_clear (&connect);
+
+  /* no address at all */
+  connect_init (&connect, fixture);
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+/* Rules: N-6 */
+static void
+test_happy (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (NetBlackHole) hole = { 0 };
+  g_auto (Connect) connect = { 0 };
+  g_autoptr (GSocketAddress) peer = NULL;
+  guint fds;
+
+  net_black_hole_init (&hole);
+  fds = evp_test_count_fds ();
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", hole.port);
+  connect_to (&connect, "127.0.0.1", hole.port);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_start (&connect, 0.002);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  peer = g_socket_get_remote_address (connect.socket, NULL);
+  g_assert_cmpuint (g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (peer)), ==, net_local_port (listener));
+  /* the others are closed; the loop itself may have opened two */
+  g_assert_cmpuint (connect.fds, <=, fds + 2);
+}
+
+/* A failure makes room for the next attempt at once, whatever the delay. */
+/* Rules: N-6 */
+static void
+test_failure_hurries (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (Connect) connect = { 0 };
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", unused_port ());
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_start (&connect, 1e6);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+}
+
+/* Without happy eyeballs an attempt that says nothing keeps the others waiting. */
+/* Rules: N-3, N-6 */
+static void
+test_one_at_a_time (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (NetBlackHole) hole = { 0 };
+  g_auto (Connect) connect = { 0 };
+  guint fds;
+
+  net_black_hole_init (&hole);
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", hole.port);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  evp_test_run_ready (fixture->loop);
+  fds = evp_test_count_fds ();
+  connect_start (&connect, 0);
+  evp_test_run_ready (fixture->loop);
+  g_assert_false (connect.done);
+  g_assert_null (net_accept (listener));
+  evp_connector_cancel (connect.connector);
+  evp_connector_cancel (connect.connector);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (net_accept (listener));
+  g_assert_cmpuint (connect.fds, <=, fds + 2);
+}
+
+/* Rules: N-8 */
+static void
+test_cancel (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (NetBlackHole) hole = { 0 };
+  g_auto (Connect) connect = { 0 };
+  guint fds;
+
+  /* several under way, and a timer */
+  net_black_hole_init (&hole);
+  fds = evp_test_count_fds ();
+  connect_init (&connect, fixture);
+  for (int i = 0; i < 3; i++)
+    connect_to (&connect, "127.0.0.1", hole.port);
+  connect_start (&connect, 1e6);
+  evp_test_run_ready (fixture->loop);
+  evp_connector_cancel (connect.connector);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (connect.fds, <=, fds + 2);
+  connect_clear (&connect);
+
+  /* connected, but not told yet */
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_start (&connect, 0);
+  g_assert_false (connect.done);
+  evp_connector_cancel (connect.connector);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (connect.socket);
+  g_assert_cmpuint (connect.fds, <=, fds + 2);
+}
+
+/* Rules: N-5 */
+static void
+test_local (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_autoptr (GSocket) taken = net_bound ("127.0.0.2");
+  g_auto (Connect) connect = { 0 };
+  g_autoptr (GSocketAddress) local = NULL;
+  g_autofree char *text = NULL;
+
+  /* the first that can be had is taken; those of another family are not looked at */
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_from (&connect, "::1", 0);
+  connect_from (&connect, "127.0.0.2", net_local_port (taken));
+  connect_from (&connect, "127.0.0.3", 0);
+  connect_from (&connect, "127.0.0.4", 0);
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  local = g_socket_get_local_address (connect.socket, NULL);
+  text = g_inet_address_to_string (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (local)));
+  g_assert_cmpstr (text, ==, "127.0.0.3");
+  connect_clear (&connect);
+
+  /* none of the family */
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_from (&connect, "::1", 0);
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (connect.error->message, "127.0.0.1"));
+  connect_clear (&connect);
+
+  /* none can be had */
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_from (&connect, "127.0.0.1", net_local_port (listener));
+  connect_from (&connect, "127.0.0.2", net_local_port (taken));
+  connect_start (&connect, 0);
+  connect_wait (&connect);
+  g_assert_error (connect.error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE);
+  g_assert_nonnull (strstr (connect.error->message, "127.0.0.1"));
+  g_assert_nonnull (strstr (connect.error->message, "127.0.0.2"));
+}
+
+/* Rules: N-7 */
+static void
+test_families (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = NULL;
+  g_auto (Connect) connect = { 0 };
+  g_autoptr (GSocketAddress) peer = NULL;
+
+  if (!net_have_ipv6 ())
+    {
+      g_test_skip ("no IPv6 here");
+      return;
+    }
+  /* the other family has its turn before the second address of the first */
+  listener = net_listener ("::1");
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", unused_port ());
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_to (&connect, "::1", net_local_port (listener));
+  connect_start (&connect, 1e6);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  g_assert_cmpint (g_socket_get_family (connect.socket), ==, G_SOCKET_FAMILY_IPV6);
+}
+
+/* Closing the loop ends what is under way. */
+static void
+test_close (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+
+  {
+    g_auto (NetBlackHole) hole = { 0 };
+    NetFixture fixture = { .loop = evp_selector_event_loop_new (NULL, NULL, NULL) };
+    Connect connect;
+
+    net_black_hole_init (&hole);
+    connect_init (&connect, &fixture);
+    connect_to (&connect, "127.0.0.1", hole.port);
+    connect_to (&connect, "127.0.0.1", hole.port);
+    connect_start (&connect, 1e6);
+    g_assert_true (evp_event_loop_close (fixture.loop, NULL));
+    g_assert_cmpuint (connect.n_calls, ==, 1);
+    g_assert_error (connect.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+    connect_clear (&connect);
+
+    /* and nothing begins on a closed one */
+    connect_init (&connect, &fixture);
+    connect_to (&connect, "127.0.0.1", hole.port);
+    connect_start (&connect, 0);
+    g_assert_cmpuint (connect.n_calls, ==, 1);
+    g_assert_error (connect.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+    connect_clear (&connect);
+    g_assert_finalize_object (fixture.loop);
+  }
+  evp_test_leaks_check (&leaks);
+}
+
+static char *
+interleaved (const char *families,
+             guint       first_count)
+{
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) result = NULL;
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; families[i] != '\0'; i++)
+    g_ptr_array_add (addresses, net_address (families[i] == '6' ? "::1" : "127.0.0.1", (guint16) (i + 1)));
+  result = evp_connector_interleave (addresses, first_count);
+  g_assert_cmpuint (result->len, ==, addresses->len);
+  for (guint i = 0; i < result->len; i++)
+    {
+      GSocketAddress *address = g_ptr_array_index (result, i);
+
+      g_string_append_printf (text, "%s%u ", g_socket_address_get_family (address) == G_SOCKET_FAMILY_IPV6 ? "6:" : "4:",
+                              g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
+    }
+  return g_string_free (text, FALSE);
+}
+
+/* Rules: N-7 */
+static void
+test_interleave (void)
+{
+  static const struct
+  {
+    const char *families;
+    guint first_count;
+    const char *expected;
+  } cases[] = {
+    { "", 1, "" },
+    { "4", 3, "4:1 " },
+    { "666", 2, "6:1 6:2 6:3 " },
+    { "66644", 1, "6:1 4:4 6:2 4:5 6:3 " },
+    { "66644", 2, "6:1 6:2 4:4 6:3 4:5 " },
+    { "66644", 9, "6:1 6:2 6:3 4:4 4:5 " },
+    { "46664", 1, "4:1 6:2 4:5 6:3 6:4 " },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *result = interleaved (cases[i].families, cases[i].first_count);
+
+      g_assert_cmpstr (result, ==, cases[i].expected);
+    }
+}
+
+/* Rules: N-4 */
+static void
+test_merge_errors (void)
+{
+  g_autoptr (GPtrArray) errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
+  GError *error;
+
+  g_ptr_array_add (errors, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE, "one"));
+  error = evp_connector_merge_errors (errors);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE);
+  g_assert_cmpstr (error->message, ==, "one");
+  g_clear_error (&error);
+
+  g_ptr_array_add (errors, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE, "one"));
+  error = evp_connector_merge_errors (errors);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE);
+  g_assert_cmpstr (error->message, ==, "one");
+  g_clear_error (&error);
+
+  g_ptr_array_add (errors, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "two"));
+  error = evp_connector_merge_errors (errors);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+  g_assert_cmpstr (error->message, ==, "one; one; two");
+  g_clear_error (&error);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/evp/net/connector/interleave", test_interleave);
+  g_test_add_func ("/evp/net/connector/merge-errors", test_merge_errors);
+  g_test_add_func ("/evp/net/connector/close", test_close);
+  net_test_add ("connector", "first", test_first);
+  net_test_add ("connector", "second", test_second);
+  net_test_add ("connector", "refused", test_refused);
+  net_test_add ("connector", "all-refused", test_all_refused);
+  net_test_add ("connector", "happy", test_happy);
+  net_test_add ("connector", "failure-hurries", test_failure_hurries);
+  net_test_add ("connector", "one-at-a-time", test_one_at_a_time);
+  net_test_add ("connector", "cancel", test_cancel);
+  net_test_add ("connector", "local", test_local);
+  net_test_add ("connector", "families", test_families);
+
+  return g_test_run ();
+}
