@@ -2,15 +2,14 @@
 
 #include "config.h"
 
-#include "evp/loop/evp-executor-private.h"
+#include "evp/loop/evp-executor.h"
 
 #include "evp/base/evp-error.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-future-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/os/evp-os-fork-private.h"
-
-#include <signal.h>
+#include "evp/os/evp-os-thread-private.h"
 
 /**
  * EvpExecutor:
@@ -95,22 +94,6 @@ static GParamSpec *properties[N_PROPS];
 
 static __thread EvpExecutorPool *own_pool; /* of a worker */
 
-GThread *
-evp_executor_thread_new (const char *name,
-                         GThreadFunc func,
-                         gpointer    data,
-                         GError    **error)
-{
-  sigset_t all, before;
-  GThread *thread;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  thread = g_thread_try_new (name, func, data, error);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  return thread;
-}
-
 static void
 evp_executor_job_free (gpointer data)
 {
@@ -190,7 +173,7 @@ evp_executor_pool_start_worker (EvpExecutorPool *pool,
   GThread *thread;
 
   g_atomic_int_inc (&pool->ref_count);
-  thread = evp_executor_thread_new (name, evp_executor_pool_worker, pool, error);
+  thread = evp_os_thread_new (name, evp_executor_pool_worker, pool, error);
   if (thread == NULL)
     {
       g_atomic_int_add (&pool->ref_count, -1);

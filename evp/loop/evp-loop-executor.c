@@ -6,9 +6,10 @@
 
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-i18n-private.h"
-#include "evp/loop/evp-executor-private.h"
+#include "evp/loop/evp-executor.h"
 #include "evp/loop/evp-future-private.h"
 #include "evp/loop/evp-loop-post-private.h"
+#include "evp/os/evp-os-thread-private.h"
 
 #include <math.h>
 
@@ -247,8 +248,8 @@ evp_event_loop_shutdown_default_executor_async (EvpAbstractEventLoop *self,
       shutdown->ended = g_object_ref (ended);
       shutdown->timeout = timeout;
       shutdown->executor = g_object_ref (executor);
-      shutdown->joiner = evp_executor_thread_new ("evp-shutdown", evp_loop_shutdown_joiner,
-                                                  g_atomic_rc_box_acquire (shutdown), &error);
+      shutdown->joiner = evp_os_thread_new ("evp-shutdown", evp_loop_shutdown_joiner,
+                                              g_atomic_rc_box_acquire (shutdown), &error);
       if (shutdown->joiner == NULL)
         {
           evp_loop_shutdown_unref (shutdown);
