@@ -37,6 +37,7 @@
 #include "evp/policy/evp-selector-event-loop-policy.h"
 #include "evp/policy/evp-windows-proactor-event-loop-policy.h"
 #include "evp/policy/evp-windows-selector-event-loop-policy.h"
+#include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-operation.h"
 #include "evp/proactor/evp-proactor.h"
 #include "evp/process/evp-subprocess-options.h"
