@@ -27,6 +27,7 @@ EvpLoopTask          *evp_loop_task_new               (EvpAbstractEventLoop *loo
                                                        GCancellable         *cancellable,
                                                        GAsyncReadyCallback   callback,
                                                        gpointer              user_data);
+EvpAbstractEventLoop *evp_loop_task_get_loop          (EvpLoopTask          *self);
 gpointer              evp_loop_task_get_source        (EvpLoopTask          *self);
 GCancellable         *evp_loop_task_get_cancellable   (EvpLoopTask          *self);
 gboolean              evp_loop_task_get_returned      (EvpLoopTask          *self);
@@ -55,6 +56,8 @@ void                  evp_loop_task_return_new_error  (EvpLoopTask          *sel
  * Calls the callback before it returns: for a callback of the loop that exists for this task alone, and
  * for what the loop drops while it closes, when nothing can be scheduled any more.
  */
+void                  evp_loop_task_return_int_now    (EvpLoopTask          *self,
+                                                       gssize                value);
 void                  evp_loop_task_return_pointer_now (EvpLoopTask         *self,
                                                         gpointer             value,
                                                         GDestroyNotify       destroy);

@@ -190,6 +190,12 @@ evp_loop_task_new (EvpAbstractEventLoop *loop,
   return self;
 }
 
+EvpAbstractEventLoop *
+evp_loop_task_get_loop (EvpLoopTask *self)
+{
+  return self->loop;
+}
+
 gpointer
 evp_loop_task_get_source (EvpLoopTask *self)
 {
@@ -277,6 +283,18 @@ evp_loop_task_return_new_error (EvpLoopTask *self,
   error = g_error_new_valist (domain, code, format, args);
   va_end (args);
   evp_loop_task_return_error (self, error);
+}
+
+void
+evp_loop_task_return_int_now (EvpLoopTask *self,
+                              gssize       value)
+{
+  if (!evp_loop_task_begin_return (self))
+    return;
+  self->integer = value;
+  g_object_ref (self);
+  evp_loop_task_deliver_cb (self);
+  g_object_unref (self);
 }
 
 void

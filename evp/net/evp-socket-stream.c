@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/net/evp-socket-stream-private.h"
+
+#include "evp/net/evp-socket-input-stream-private.h"
+#include "evp/net/evp-socket-output-stream-private.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+struct _EvpTcpConnection
+{
+  GTcpConnection parent_instance;
+};
+
+struct _EvpUnixConnection
+{
+  GUnixConnection parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (EvpTcpConnection, evp_tcp_connection, G_TYPE_TCP_CONNECTION)
+G_DEFINE_FINAL_TYPE (EvpUnixConnection, evp_unix_connection, G_TYPE_UNIX_CONNECTION)
+
+/* What is attached to a connection. */
+typedef struct
+{
+  EvpAbstractEventLoop *loop; /* NULL: found when it is needed */
+  EvpSocketLoopFunc find_loop;
+  GInputStream *input;        /* NULL: nobody has asked for it */
+  GOutputStream *output;
+  gboolean in_dispose;
+
+  /* closing */
+  guint n_busy;               /* channels that still use the descriptor */
+  EvpLoopTask *close_task;    /* NULL: g_io_stream_close() */
+  int io_priority;
+} EvpSocketParts;
+
+/* GIO's own functions. Copies, because the classes themselves can be changed by evp_socket_connection_register(). */
+static GIOStreamClass gio_tcp_class, gio_unix_class;
+
+static GQuark
+evp_socket_parts_quark (void)
+{
+  return g_quark_from_static_string ("evp-socket-parts");
+}
+
+static EvpSocketParts *
+evp_socket_parts_get (GIOStream *stream)
+{
+  return g_object_get_qdata (G_OBJECT (stream), evp_socket_parts_quark ());
+}
+
+static void
+evp_socket_parts_free (gpointer data)
+{
+  EvpSocketParts *parts = data;
+
+  g_clear_object (&parts->input);
+  g_clear_object (&parts->output);
+  g_clear_object (&parts->loop);
+  g_free (parts);
+}
+
+static const GIOStreamClass *
+evp_socket_stream_get_gio_class (gpointer stream)
+{
+  return G_IS_TCP_CONNECTION (stream) ? &gio_tcp_class : &gio_unix_class;
+}
+
+static GSocket *
+evp_socket_stream_get_socket (GIOStream *stream)
+{
+  return g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream));
+}
+
+static GInputStream *
+evp_socket_stream_get_input_stream (GIOStream *stream)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+
+  if (parts == NULL)
+    return evp_socket_stream_get_gio_class (stream)->get_input_stream (stream);
+  if (parts->input == NULL)
+    parts->input = evp_socket_input_stream_new (evp_socket_stream_get_socket (stream), parts->loop, parts->find_loop);
+  return parts->input;
+}
+
+static GOutputStream *
+evp_socket_stream_get_output_stream (GIOStream *stream)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+
+  if (parts == NULL)
+    return evp_socket_stream_get_gio_class (stream)->get_output_stream (stream);
+  if (parts->output == NULL)
+    parts->output = evp_socket_output_stream_new (evp_socket_stream_get_socket (stream), parts->loop, parts->find_loop);
+  return parts->output;
+}
+
+/* Closing */
+
+static void
+evp_socket_stream_gracefully_closed_cb (GObject      *source,
+                                        GAsyncResult *result,
+                                        gpointer      user_data)
+{
+  g_autoptr (EvpLoopTask) task = user_data;
+  GError *error = NULL;
+
+  if (gio_tcp_class.close_finish (G_IO_STREAM (source), result, &error))
+    evp_loop_task_return_int (task, TRUE);
+  else
+    evp_loop_task_return_error (task, error);
+}
+
+static gboolean
+evp_socket_stream_is_graceful (GIOStream    *stream,
+                               GCancellable *cancellable)
+{
+  return G_IS_TCP_CONNECTION (stream)
+         && g_tcp_connection_get_graceful_disconnect (G_TCP_CONNECTION (stream))
+         && !g_cancellable_is_cancelled (cancellable);
+}
+
+/* Nothing uses the descriptor any more. @now: inside a callback of the loop, or while it closes. */
+static void
+evp_socket_stream_finish_close (GIOStream      *stream,
+                                EvpSocketParts *parts,
+                                gboolean        now)
+{
+  g_autoptr (EvpLoopTask) task = g_steal_pointer (&parts->close_task);
+  GError *error = NULL;
+
+  if (task == NULL)
+    g_socket_close (evp_socket_stream_get_socket (stream), NULL);
+  else if (evp_socket_stream_is_graceful (stream, evp_loop_task_get_cancellable (task)))
+    {
+      g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (evp_loop_task_get_loop (task));
+
+      /* waits for the peer; rare enough to be left to GIO */
+      if (context != NULL)
+        g_main_context_push_thread_default (context);
+      gio_tcp_class.close_async (stream, parts->io_priority, evp_loop_task_get_cancellable (task),
+                                 evp_socket_stream_gracefully_closed_cb, g_object_ref (task));
+      if (context != NULL)
+        g_main_context_pop_thread_default (context);
+    }
+  else if (!g_socket_close (evp_socket_stream_get_socket (stream), &error))
+    (now ? evp_loop_task_return_error_now : evp_loop_task_return_error) (task, error);
+  else
+    (now ? evp_loop_task_return_int_now : evp_loop_task_return_int) (task, TRUE);
+}
+
+static void
+evp_socket_stream_channel_closed_cb (gpointer data)
+{
+  g_autoptr (GIOStream) stream = data;
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+
+  parts->n_busy--;
+  if (parts->n_busy == 0)
+    evp_socket_stream_finish_close (stream, parts, TRUE);
+}
+
+static void
+evp_socket_stream_abort_channel (GIOStream        *stream,
+                                 EvpSocketParts   *parts,
+                                 EvpSocketChannel *channel)
+{
+  if (evp_socket_channel_abort (channel, evp_socket_stream_channel_closed_cb, stream))
+    return;
+  parts->n_busy++;
+  g_object_ref (stream); /* given back by the callback */
+}
+
+/* Ends what goes on, and closes both streams. */
+static void
+evp_socket_stream_close_parts (GIOStream      *stream,
+                               EvpSocketParts *parts)
+{
+  if (!parts->in_dispose)
+    {
+      if (parts->input != NULL)
+        evp_socket_stream_abort_channel (stream, parts, evp_socket_input_stream_get_channel (EVP_SOCKET_INPUT_STREAM (parts->input)));
+      if (parts->output != NULL)
+        evp_socket_stream_abort_channel (stream, parts, evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (parts->output)));
+    }
+  if (parts->output != NULL)
+    g_output_stream_close (parts->output, NULL, NULL);
+  if (parts->input != NULL)
+    g_input_stream_close (parts->input, NULL, NULL);
+}
+
+static gboolean
+evp_socket_stream_close_fn (GIOStream    *stream,
+                            GCancellable *cancellable,
+                            GError      **error)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+
+  if (parts != NULL)
+    {
+      evp_socket_stream_close_parts (stream, parts);
+      if (parts->n_busy > 0)
+        return TRUE; /* the descriptor goes when the kernel has let go of it */
+    }
+  return evp_socket_stream_get_gio_class (stream)->close_fn (stream, cancellable, error);
+}
+
+static EvpAbstractEventLoop *
+evp_socket_stream_find_loop (EvpSocketParts *parts)
+{
+  if (parts == NULL)
+    return NULL;
+  if (parts->find_loop == NULL)
+    return parts->loop;
+  /* a transfer that waits ends where it began */
+  if (parts->input != NULL)
+    return evp_socket_channel_get_loop (evp_socket_input_stream_get_channel (EVP_SOCKET_INPUT_STREAM (parts->input)));
+  if (parts->output != NULL)
+    return evp_socket_channel_get_loop (evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (parts->output)));
+  return parts->find_loop ();
+}
+
+static void
+evp_socket_stream_close_async (GIOStream          *stream,
+                               int                 io_priority,
+                               GCancellable       *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer            user_data)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+  EvpAbstractEventLoop *loop = evp_socket_stream_find_loop (parts);
+
+  if (loop == NULL)
+    {
+      evp_socket_stream_get_gio_class (stream)->close_async (stream, io_priority, cancellable, callback, user_data);
+      return;
+    }
+  parts->close_task = evp_loop_task_new (loop, stream, evp_socket_stream_close_async, cancellable, callback, user_data);
+  parts->io_priority = io_priority;
+  evp_socket_stream_close_parts (stream, parts);
+  if (parts->n_busy == 0)
+    evp_socket_stream_finish_close (stream, parts, FALSE);
+}
+
+static gboolean
+evp_socket_stream_close_finish (GIOStream    *stream,
+                                GAsyncResult *result,
+                                GError      **error)
+{
+  if (evp_loop_task_is_valid (result, stream, evp_socket_stream_close_async))
+    return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error) > 0;
+  return evp_socket_stream_get_gio_class (stream)->close_finish (stream, result, error);
+}
+
+static void
+evp_socket_stream_dispose (GObject *object)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (G_IO_STREAM (object));
+
+  if (parts != NULL)
+    parts->in_dispose = TRUE;
+  evp_socket_stream_get_gio_class (object)->parent_class.dispose (object);
+}
+
+static void
+evp_tcp_connection_class_init (EvpTcpConnectionClass *klass)
+{
+  gio_tcp_class = *G_IO_STREAM_CLASS (evp_tcp_connection_parent_class);
+  evp_socket_stream_set_functions (G_IO_STREAM_CLASS (klass));
+}
+
+static void
+evp_tcp_connection_init (EvpTcpConnection *self)
+{
+}
+
+static void
+evp_unix_connection_class_init (EvpUnixConnectionClass *klass)
+{
+  gio_unix_class = *G_IO_STREAM_CLASS (evp_unix_connection_parent_class);
+  evp_socket_stream_set_functions (G_IO_STREAM_CLASS (klass));
+}
+
+static void
+evp_unix_connection_init (EvpUnixConnection *self)
+{
+}
+
+GIOStream *
+evp_socket_stream_new (EvpAbstractEventLoop *loop,
+                       GSocket              *socket)
+{
+  GIOStream *self;
+  GType type;
+
+  switch (g_socket_get_family (socket))
+    {
+    case G_SOCKET_FAMILY_IPV4:
+    case G_SOCKET_FAMILY_IPV6:
+      type = EVP_TYPE_TCP_CONNECTION;
+      /* small writes are not held back; fails on sockets that are not TCP, which do not need it */
+      g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+      break;
+    case G_SOCKET_FAMILY_UNIX:
+      type = EVP_TYPE_UNIX_CONNECTION;
+      break;
+    case G_SOCKET_FAMILY_INVALID:
+    default:
+      return G_IO_STREAM (g_socket_connection_factory_create_connection (socket));
+    }
+  self = g_object_new (type, "socket", socket, NULL);
+  evp_socket_stream_attach (self, loop, NULL);
+  return self;
+}
+
+void
+evp_socket_stream_attach (GIOStream            *connection,
+                          EvpAbstractEventLoop *loop,
+                          EvpSocketLoopFunc     find_loop)
+{
+  EvpSocketParts *parts = g_new0 (EvpSocketParts, 1);
+
+  g_set_object (&parts->loop, loop);
+  parts->find_loop = find_loop;
+  g_object_set_qdata_full (G_OBJECT (connection), evp_socket_parts_quark (), parts, evp_socket_parts_free);
+}
+
+void
+evp_socket_stream_set_functions (GIOStreamClass *klass)
+{
+  G_OBJECT_CLASS (klass)->dispose = evp_socket_stream_dispose;
+  klass->get_input_stream = evp_socket_stream_get_input_stream;
+  klass->get_output_stream = evp_socket_stream_get_output_stream;
+  klass->close_fn = evp_socket_stream_close_fn;
+  klass->close_async = evp_socket_stream_close_async;
+  klass->close_finish = evp_socket_stream_close_finish;
+}
