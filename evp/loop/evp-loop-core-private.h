@@ -48,6 +48,7 @@ struct _EvpLoopCore
   guint32 round;              /* what is stamped up to here belongs to the current round */
   guint slow;                 /* atomic; EvpLoopSlow: why call_soon takes the long way */
   guint depth;                /* of nested dispatches */
+  guint n_queued_watches;     /* descriptors that were found ready and whose callbacks have not run yet */
 
   const EvpLoopIoFuncs *io_funcs; /* NULL: no descriptors */
   gpointer io;

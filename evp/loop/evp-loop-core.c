@@ -376,7 +376,12 @@ run_special (EvpLoopCore *self,
 
   evp_ready_queue_pop (&self->ready);
   if (handle->kind == EVP_HANDLE_FD)
-    run_watch (self, handle);
+    {
+      /* one that was scheduled by hand is not counted */
+      if (self->n_queued_watches > 0)
+        self->n_queued_watches--;
+      run_watch (self, handle);
+    }
   else
     {
       if (self->debug)
@@ -411,10 +416,17 @@ run_head (EvpLoopCore *self,
   evp_handle_release (handle);
 }
 
+/*
+ * The kernel is asked again only when all that it reported has run: it would report the rest once more, and
+ * where callbacks are slow and descriptors many, each callback would pay for all of them. Nothing
+ * overtakes anything by that, because what is found now is queued at the end anyway.
+ */
 static inline guint
 harvest (EvpLoopCore *self)
 {
-  return self->io_funcs == NULL || self->closed ? 0 : self->io_funcs->harvest (self->io);
+  if (self->io_funcs == NULL || self->closed)
+    return 0;
+  return self->n_queued_watches > 0 ? self->n_queued_watches : self->io_funcs->harvest (self->io);
 }
 
 /* stop() ends a run at the level at which it was called, not the main loops nested inside it. */

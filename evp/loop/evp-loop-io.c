@@ -331,7 +331,10 @@ queue_watch (EvpLoopIo *self,
     return FALSE;
   /* once per turn, also if it is reported again before it has run */
   if ((handle->flags & EVP_HANDLE_QUEUED) == 0)
-    evp_loop_core_push (self->core, handle);
+    {
+      evp_loop_core_push (self->core, handle);
+      self->core->n_queued_watches++;
+    }
   return TRUE;
 }
 
