@@ -26,6 +26,17 @@ gssize   evp_os_fd_write        (int         fd,
                                  const void *buffer,
                                  gsize       count);
 
+/* A descriptor with several owners, in any threads; the last one closes it. */
+typedef struct
+{
+  gatomicrefcount ref_count;
+  int fd; /* constant */
+} EvpSharedFd;
+
+EvpSharedFd *evp_os_shared_fd_new   (int          fd); /* takes it */
+EvpSharedFd *evp_os_shared_fd_ref   (EvpSharedFd *self);
+void         evp_os_shared_fd_unref (EvpSharedFd *self);
+
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (EvpFd, evp_os_fd_close, EVP_FD_NONE)
 
 G_END_DECLS

@@ -138,3 +138,29 @@ evp_os_fd_write (int         fd,
   errno = saved_errno;
   return n;
 }
+
+EvpSharedFd *
+evp_os_shared_fd_new (int fd)
+{
+  EvpSharedFd *self = g_new (EvpSharedFd, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->fd = fd;
+  return self;
+}
+
+EvpSharedFd *
+evp_os_shared_fd_ref (EvpSharedFd *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+evp_os_shared_fd_unref (EvpSharedFd *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  evp_os_fd_close (self->fd);
+  g_free (self);
+}

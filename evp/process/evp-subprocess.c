@@ -10,7 +10,9 @@
 #include "evp/loop/evp-pipe-input-stream-private.h"
 #include "evp/loop/evp-pipe-output-stream-private.h"
 #include "evp/os/evp-os-fd-private.h"
+#include "evp/os/evp-os-fork-private.h"
 #include "evp/os/evp-os-wait-private.h"
+#include "evp/watcher/evp-child-handler-private.h"
 #include "evp/watcher/evp-pidfd-child-watcher-private.h"
 
 #include <errno.h>
@@ -88,22 +90,19 @@ struct _EvpSubprocess
 
   EvpAbstractEventLoop *loop; /* NULL only for g_object_new() */
   GPid pid;                   /* 0: none */
-  int pidfd;                  /* -1: none, or the watcher's */
+  EvpSharedFd *pidfd;         /* the watcher may have it too; (owned) (nullable) */
+  guint generation;           /* of the process whose child it is */
 
   GOutputStream *stdin_stream;
   GInputStream *output_streams[2]; /* stdout, stderr */
 
-  GWeakRef handler;       /* it belongs to the watcher, and owns a reference to this object */
-  GWeakRef pidfd_watcher; /* which took the pidfd; else empty */
-
+  EvpChildOutcome outcome; /* written by the handler, which belongs to the watcher and owns a reference to us */
   int ended_returncode;
   int returncode;
-  double cpu_time; /* seconds; -1.0: unknown */
   guint announced : 1; /* whoever started the child has this object */
   guint ended : 1;     /* the watcher has reported the end */
   guint published : 1; /* so have we */
   guint unwatched : 1; /* the watcher has dropped the child */
-  guint lost : 1;
   guint closed : 1;
 
   GQueue waiters;        /* of EvpLoopTask: for the exit */
@@ -137,8 +136,7 @@ static guint signals[N_SIGNALS];
 static void
 evp_subprocess_clear_pidfd (EvpSubprocess *self)
 {
-  evp_os_fd_close (self->pidfd);
-  self->pidfd = -1;
+  g_clear_pointer (&self->pidfd, evp_os_shared_fd_unref);
 }
 
 static gboolean
@@ -190,7 +188,7 @@ evp_subprocess_publish (EvpSubprocess *self)
   self->published = TRUE;
   self->returncode = self->ended_returncode;
   EVP_DEBUG_NOTE (EVP_DEBUG_PROCESS, "child %d: return code %d%s", (int) self->pid, self->returncode,
-                  self->lost ? " (lost)" : "");
+                  self->outcome.lost ? " (lost)" : "");
   while ((task = g_queue_pop_head (&self->waiters)) != NULL)
     {
       evp_loop_task_return_int (task, self->returncode);
@@ -198,9 +196,9 @@ evp_subprocess_publish (EvpSubprocess *self)
     }
   evp_subprocess_check_closed (self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_RETURNCODE]);
-  if (self->lost)
+  if (self->outcome.lost)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOST]);
-  if (self->cpu_time >= 0)
+  if (self->outcome.cpu_time >= 0)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CPU_TIME]);
   g_signal_emit (self, signals[SIGNAL_EXITED], 0, self->returncode);
   g_object_unref (self);
@@ -213,17 +211,11 @@ evp_subprocess_ended_cb (GPid     pid,
                          gpointer user_data)
 {
   EvpSubprocess *self = user_data;
-  g_autoptr (EvpChildHandler) handler = g_weak_ref_get (&self->handler);
 
   if (self->ended)
     return;
   self->ended = TRUE;
   self->ended_returncode = returncode;
-  if (handler != NULL)
-    {
-      self->lost = evp_child_handler_get_lost (handler);
-      self->cpu_time = evp_child_handler_get_cpu_time (handler);
-    }
   evp_subprocess_clear_pidfd (self);
   evp_subprocess_publish (self);
 }
@@ -262,13 +254,11 @@ static void
 evp_subprocess_handler_gone (gpointer user_data)
 {
   EvpSubprocess *self = user_data;
-  g_autoptr (EvpChildHandler) handler = g_weak_ref_get (&self->handler);
 
-  g_weak_ref_set (&self->pidfd_watcher, NULL);
   if (!self->ended)
     {
       /* reaped, but the news did not get through? then its number is nobody's business any more */
-      self->ended = handler != NULL && evp_child_handler_get_done (handler);
+      self->ended = g_atomic_int_get (&self->outcome.done) != 0;
       self->unwatched = TRUE;
       evp_subprocess_fail_waiters (self, &self->waiters);
       evp_subprocess_fail_waiters (self, &self->closed_waiters);
@@ -321,17 +311,13 @@ static int
 evp_subprocess_deliver_signal (EvpSubprocess *self,
                                int            signum)
 {
-  g_autoptr (EvpChildHandler) handler = NULL;
-  g_autoptr (EvpPidfdChildWatcher) pidfd_watcher = g_weak_ref_get (&self->pidfd_watcher);
   siginfo_t info;
 
-  if (pidfd_watcher != NULL)
-    return evp_pidfd_child_watcher_send_signal (pidfd_watcher, self->pid, signum);
-  if (self->pidfd >= 0)
-    return evp_os_pidfd_send_signal (self->pidfd, signum);
-  handler = g_weak_ref_get (&self->handler);
-  if (handler != NULL && evp_child_handler_get_done (handler))
+  /* after fork(), it is the child of somebody else */
+  if (self->generation != evp_os_fork_generation () || g_atomic_int_get (&self->outcome.done))
     return ESRCH;
+  if (self->pidfd != NULL)
+    return evp_os_pidfd_send_signal (self->pidfd->fd, signum);
   if (waitid (P_PID, (id_t) self->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
     return ESRCH;
   return kill (self->pid, signum) < 0 ? errno : 0;
@@ -369,8 +355,6 @@ evp_subprocess_finalize (GObject *object)
   EvpSubprocess *self = EVP_SUBPROCESS (object);
 
   evp_subprocess_clear_pidfd (self);
-  g_weak_ref_clear (&self->pidfd_watcher);
-  g_weak_ref_clear (&self->handler);
   g_clear_object (&self->loop);
 
   G_OBJECT_CLASS (evp_subprocess_parent_class)->finalize (object);
@@ -499,11 +483,9 @@ evp_subprocess_class_init (EvpSubprocessClass *klass)
 static void
 evp_subprocess_init (EvpSubprocess *self)
 {
-  self->pidfd = -1;
-  g_weak_ref_init (&self->handler, NULL);
-  g_weak_ref_init (&self->pidfd_watcher, NULL);
+  self->generation = evp_os_fork_generation ();
   self->returncode = EVP_RETURNCODE_NONE;
-  self->cpu_time = -1.0;
+  self->outcome.cpu_time = -1.0;
 }
 
 EvpSubprocess *
@@ -556,15 +538,13 @@ evp_subprocess_watch (EvpSubprocess           *self,
                                                                evp_subprocess_handler_gone);
 
   self->pid = pid;
-  g_weak_ref_set (&self->handler, handler);
-  /* The library's own watcher takes the pidfd; a subclass may have a slot of its own, and gets the pid. */
-  if (pidfd >= 0 && G_OBJECT_TYPE (watcher) == EVP_TYPE_PIDFD_CHILD_WATCHER)
-    {
-      g_weak_ref_set (&self->pidfd_watcher, watcher);
-      return evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (watcher), pid, pidfd,
-                                                             handler, error);
-    }
-  self->pidfd = pidfd;
+  if (pidfd >= 0)
+    self->pidfd = evp_os_shared_fd_new (pidfd);
+  evp_child_handler_set_outcome (handler, &self->outcome);
+  /* The library's own watcher shares the pidfd; a subclass may have a slot of its own, and gets the pid. */
+  if (self->pidfd != NULL && G_OBJECT_TYPE (watcher) == EVP_TYPE_PIDFD_CHILD_WATCHER)
+    return evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (watcher), pid, self->pidfd,
+                                                           handler, error);
   return evp_child_watcher_add_handler (watcher, pid, handler, error);
 }
 
@@ -666,7 +646,7 @@ evp_subprocess_get_lost (EvpSubprocess *self)
 {
   g_return_val_if_fail (EVP_IS_SUBPROCESS (self), FALSE);
 
-  return self->published && self->lost;
+  return self->published && self->outcome.lost;
 }
 
 /**
@@ -690,7 +670,7 @@ evp_subprocess_get_cpu_time (EvpSubprocess *self)
 {
   g_return_val_if_fail (EVP_IS_SUBPROCESS (self), -1.0);
 
-  return self->published ? self->cpu_time : -1.0;
+  return self->published ? self->outcome.cpu_time : -1.0;
 }
 
 /**

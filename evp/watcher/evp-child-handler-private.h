@@ -6,6 +6,20 @@
 
 G_BEGIN_DECLS
 
+/* How a child ended, for whoever made the handler. */
+typedef struct
+{
+  int done;        /* atomic; set last */
+  gboolean lost;
+  double cpu_time; /* seconds; < 0: unknown */
+} EvpChildOutcome;
+
+/*
+ * Has the end noted in @outcome too, as soon as it is reported. Only before anybody else has the handler; the
+ * memory must stay until the handler releases its data.
+ */
+void                  evp_child_handler_set_outcome (EvpChildHandler    *self,
+                                                     EvpChildOutcome    *outcome);
 /* Marks this thread as one of ours, on which foreign data is never released. */
 void                  evp_child_handler_enter_helper_thread (void);
 

@@ -51,6 +51,7 @@ struct _EvpChildHandler
   EvpChildCallback callback;
   gpointer user_data;
   GDestroyNotify destroy;
+  EvpChildOutcome *outcome; /* (nullable): the maker's; as long as the data is there */
   int returncode;
   double cpu_time; /* seconds; < 0: unknown */
   gboolean done;
@@ -134,6 +135,7 @@ take_closure (EvpChildHandler *self)
     .loop = self->loop != NULL ? g_object_ref (self->loop) : NULL,
   };
 
+  self->outcome = NULL;
   disconnect (self);
   return closure;
 }
@@ -256,6 +258,12 @@ evp_child_handler_end (EvpChildHandler       *self,
   self->returncode = lost ? EVP_RETURNCODE_LOST : returncode;
   self->lost = lost;
   self->done = TRUE;
+  if (self->outcome != NULL)
+    {
+      self->outcome->lost = lost;
+      self->outcome->cpu_time = self->cpu_time;
+      g_atomic_int_set (&self->outcome->done, TRUE);
+    }
   *loop = self->loop != NULL ? g_object_ref (self->loop) : NULL;
   g_mutex_unlock (&self->lock);
 
@@ -315,6 +323,13 @@ evp_child_handler_init (EvpChildHandler *self)
 }
 
 /* For the watchers of the library */
+
+void
+evp_child_handler_set_outcome (EvpChildHandler *self,
+                               EvpChildOutcome *outcome)
+{
+  self->outcome = outcome;
+}
 
 EvpAbstractEventLoop *
 evp_child_handler_dup_loop (EvpChildHandler *self)

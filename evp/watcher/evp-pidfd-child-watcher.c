@@ -46,25 +46,11 @@
 
 typedef struct
 {
-  gatomicrefcount ref_count;
-  int fd;
-} SharedFd;
-
-typedef struct
-{
   EvpWatch parent;
 
-  /* under the table's lock */
-  SharedFd *pidfd;       /* (owned); NULL when the watch has left the table */
-  EvpLoopReader *reader; /* in the handler's loop; (owned) (nullable) */
+  EvpSharedFd *pidfd;    /* set once, under the table's lock; readers have the watch, so it is open while a loop has it */
+  EvpLoopReader *reader; /* in the handler's loop; (owned) (nullable); under the table's lock */
 } PidfdWatch;
-
-/* The data of a reader: while the loop has the descriptor, it stays open. */
-typedef struct
-{
-  PidfdWatch *watch;
-  SharedFd *pidfd;
-} ReaderData;
 
 static EvpAbstractChildWatcherInterface own_table;
 
@@ -73,71 +59,33 @@ static void evp_pidfd_child_watcher_iface_init (EvpAbstractChildWatcherInterface
 G_DEFINE_TYPE_WITH_CODE (EvpPidfdChildWatcher, evp_pidfd_child_watcher, EVP_TYPE_BASE_CHILD_WATCHER,
                          G_IMPLEMENT_INTERFACE (EVP_TYPE_CHILD_WATCHER, evp_pidfd_child_watcher_iface_init))
 
-static SharedFd *
-shared_fd_new (int fd)
-{
-  SharedFd *self = g_new (SharedFd, 1);
-
-  g_atomic_ref_count_init (&self->ref_count);
-  self->fd = fd;
-  return self;
-}
-
-static SharedFd *
-shared_fd_ref (SharedFd *self)
-{
-  g_atomic_ref_count_inc (&self->ref_count);
-  return self;
-}
-
 static void
-shared_fd_unref (SharedFd *self)
+reader_ready (gpointer watch)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
-  evp_os_fd_close (self->fd);
-  g_free (self);
-}
-
-static void
-reader_ready (gpointer user_data)
-{
-  ReaderData *data = user_data;
-
-  evp_watch_finish (&data->watch->parent);
+  evp_watch_finish (watch);
 }
 
 static void
 reader_dropped (gpointer user_data)
 {
-  ReaderData *data = user_data;
-  EvpWatch *watch = &data->watch->parent;
+  PidfdWatch *self = user_data;
+  EvpWatch *watch = &self->parent;
   gboolean current;
 
   g_mutex_lock (&watch->table->lock);
   /* not a reader that a newer one in another loop has replaced */
-  current = data->watch->reader == NULL
+  current = self->reader == NULL
             || watch->handler == NULL
-            || evp_loop_reader_get_loop (data->watch->reader) == evp_child_handler_get_loop (watch->handler);
+            || evp_loop_reader_get_loop (self->reader) == evp_child_handler_get_loop (watch->handler);
   g_mutex_unlock (&watch->table->lock);
   if (current)
     evp_watch_drop (watch);
 }
 
-static void
-reader_gone (gpointer user_data)
-{
-  ReaderData *data = user_data;
-
-  shared_fd_unref (data->pidfd);
-  evp_watch_unref (data->watch);
-  g_free (data);
-}
-
 static const EvpLoopReaderFuncs reader_funcs = {
   .ready = reader_ready,
   .dropped = reader_dropped,
-  .gone = reader_gone,
+  .gone = evp_watch_unref,
 };
 
 /* A reader in the loop of the handler, if it is not there already. */
@@ -149,7 +97,6 @@ pidfd_watch_start (PidfdWatch *self,
   g_autoptr (EvpAbstractEventLoop) loop = NULL;
   g_autoptr (GThread) home = NULL;
   EvpLoopReader *reader, *former = NULL;
-  ReaderData *data;
 
   g_mutex_lock (&table->lock);
   if (self->parent.handler != NULL)
@@ -159,16 +106,13 @@ pidfd_watch_start (PidfdWatch *self,
       g_mutex_unlock (&table->lock);
       return TRUE;
     }
-  data = g_new (ReaderData, 1);
-  data->watch = (PidfdWatch *) evp_watch_ref (&self->parent);
-  data->pidfd = shared_fd_ref (self->pidfd);
   g_mutex_unlock (&table->lock);
 
   home = evp_watch_table_dup_home (table, loop);
-  reader = evp_loop_reader_new (loop, home, data->pidfd->fd, &reader_funcs, data, error);
+  reader = evp_loop_reader_new (loop, home, self->pidfd->fd, &reader_funcs, evp_watch_ref (&self->parent), error);
   if (reader == NULL)
     {
-      reader_gone (data);
+      evp_watch_unref (&self->parent);
       return FALSE;
     }
 
@@ -218,17 +162,21 @@ pidfd_watch_stop (EvpWatch *watch)
 {
   PidfdWatch *self = (PidfdWatch *) watch;
   EvpLoopReader *reader;
-  SharedFd *pidfd;
 
   g_mutex_lock (&watch->table->lock);
   reader = g_steal_pointer (&self->reader);
-  pidfd = g_steal_pointer (&self->pidfd);
   g_mutex_unlock (&watch->table->lock);
-  /* out of the selector first, closed then */
   if (reader != NULL)
     evp_loop_reader_stop (reader);
-  if (pidfd != NULL)
-    shared_fd_unref (pidfd);
+}
+
+/* Nobody refers to it any more, so the descriptor is out of all selectors. */
+static void
+pidfd_watch_clear (EvpWatch *watch)
+{
+  PidfdWatch *self = (PidfdWatch *) watch;
+
+  g_clear_pointer (&self->pidfd, evp_os_shared_fd_unref);
 }
 
 static EvpWaitResult
@@ -245,12 +193,13 @@ static const EvpWatchFuncs watch_funcs = {
   .size = sizeof (PidfdWatch),
   .moved = pidfd_watch_moved,
   .stop = pidfd_watch_stop,
+  .clear = pidfd_watch_clear,
   .reap = pidfd_watch_reap,
 };
 
 static gboolean
 evp_pidfd_child_watcher_add (EvpPidfdChildWatcher *self,
-                             SharedFd             *pidfd, /* (transfer full) (nullable) */
+                             EvpSharedFd          *pidfd, /* (transfer full) (nullable) */
                              EvpChildHandler      *handler,
                              GError              **error)
 {
@@ -285,7 +234,7 @@ evp_pidfd_child_watcher_add (EvpPidfdChildWatcher *self,
 
       if (fd < 0)
         goto out;
-      pidfd = shared_fd_new (fd);
+      pidfd = evp_os_shared_fd_new (fd);
     }
 
   if (!evp_watch_table_lock_open (table, error))
@@ -323,7 +272,7 @@ evp_pidfd_child_watcher_add (EvpPidfdChildWatcher *self,
 
 out:
   if (pidfd != NULL)
-    shared_fd_unref (pidfd);
+    evp_os_shared_fd_unref (pidfd);
   return ok;
 }
 
@@ -365,31 +314,11 @@ evp_pidfd_child_watcher_init (EvpPidfdChildWatcher *self)
 gboolean
 evp_pidfd_child_watcher_add_handler_with_pidfd (EvpPidfdChildWatcher *self,
                                                 GPid                  pid,
-                                                int                   pidfd,
+                                                EvpSharedFd          *pidfd,
                                                 EvpChildHandler      *handler,
                                                 GError              **error)
 {
-  return evp_pidfd_child_watcher_add (self, pidfd >= 0 ? shared_fd_new (pidfd) : NULL, handler, error);
-}
-
-int
-evp_pidfd_child_watcher_send_signal (EvpPidfdChildWatcher *self,
-                                     GPid                  pid,
-                                     int                   signum)
-{
-  EvpWatchTable *table = evp_base_child_watcher_get_table (self);
-  PidfdWatch *watch;
-  int failed = ESRCH;
-
-  if (evp_watch_table_is_forked (table))
-    return failed;
-  /* the lock keeps the pidfd open; the child may be reaped meanwhile, and then nobody gets the signal */
-  g_mutex_lock (&table->lock);
-  watch = g_hash_table_lookup (table->watches, GINT_TO_POINTER (pid));
-  if (watch != NULL && watch->pidfd != NULL)
-    failed = evp_os_pidfd_send_signal (watch->pidfd->fd, signum);
-  g_mutex_unlock (&table->lock);
-  return failed;
+  return evp_pidfd_child_watcher_add (self, evp_os_shared_fd_ref (pidfd), handler, error);
 }
 
 /**

@@ -442,8 +442,9 @@ evp_watch_finish (EvpWatch *self)
   evp_watch_ref (self);
   if (self->funcs->stop != NULL)
     self->funcs->stop (self);
-  evp_watch_tell (handler, result, returncode);
+  /* before the callback, which may take its time: what the watch holds is needed no more */
   evp_watch_unref (self);
+  evp_watch_tell (handler, result, returncode);
   return TRUE;
 }
 

@@ -124,6 +124,25 @@ test_flags (void)
   g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
 }
 
+static void
+test_shared (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  EvpSharedFd *shared;
+  int fds[2];
+
+  g_assert_true (evp_os_fd_pipe (fds, FALSE, NULL));
+  shared = evp_os_shared_fd_new (fds[0]);
+  g_assert_true (evp_os_shared_fd_ref (shared) == shared);
+  evp_os_shared_fd_unref (shared);
+  g_assert_cmpint (shared->fd, ==, fds[0]);
+  g_assert_true (evp_os_fd_is_open (fds[0]));
+  evp_os_shared_fd_unref (shared);
+  g_assert_false (evp_os_fd_is_open (fds[0]));
+  evp_os_fd_close (fds[1]);
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -135,6 +154,7 @@ main (int    argc,
   g_test_add_func ("/evp/os/fd/scope", test_scope);
   g_test_add_func ("/evp/os/fd/close-keeps-errno", test_close_keeps_errno);
   g_test_add_func ("/evp/os/fd/flags", test_flags);
+  g_test_add_func ("/evp/os/fd/shared", test_shared);
 
   return g_test_run ();
 }

@@ -361,6 +361,25 @@ test_stolen (Fixture      *f,
 
 /* Rules: Q-14 */
 static void
+test_forked (Fixture      *f,
+             gconstpointer data)
+{
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, NULL, NULL, "pause", NULL);
+  GPid copy = fork ();
+
+  /* to a copy of this process, the child is a stranger */
+  if (copy == 0)
+    {
+      evp_subprocess_kill (child, NULL);
+      _exit (0);
+    }
+  g_assert_cmpint (reap (copy), ==, 0);
+  g_assert_true (evp_subprocess_terminate (child, NULL));
+  g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, -SIGTERM);
+}
+
+/* Rules: Q-14 */
+static void
 test_bad_signal (Fixture      *f,
                  gconstpointer data)
 {
@@ -1006,6 +1025,7 @@ main (int    argc,
     { "nested", test_nested, FALSE },
     { "lost", test_lost, FALSE },
     { "stolen", test_stolen, FALSE },
+    { "forked", test_forked, FALSE },
     { "bad-signal", test_bad_signal, FALSE },
     { "stdio", test_stdio, FALSE },
     { "bad-options", test_bad_options, FALSE },

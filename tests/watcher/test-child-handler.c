@@ -223,6 +223,41 @@ test_moved (void)
   test_loop_close (second);
 }
 
+/* Rules: W-2, W-3, W-6 */
+static void
+test_outcome (void)
+{
+  EvpAbstractEventLoop *loop = test_loop_new ();
+  EvpChildOutcome outcome = { .cpu_time = -1.0 };
+  Child child = { .pid = 4711, .stop = loop };
+  EvpChildHandler *handler = evp_child_handler_new (4711, loop, child_cb, &child, child_destroy_cb);
+
+  /* known at once, while the callback is on its way */
+  evp_child_handler_set_outcome (handler, &outcome);
+  evp_child_handler_set_cpu_time (handler, 1.5);
+  g_assert_false (outcome.done);
+  g_thread_join (g_thread_new ("invoke", invoke_thread, handler));
+  g_assert_cmpint (child.n_calls, ==, 0);
+  g_assert_true (outcome.done);
+  g_assert_false (outcome.lost);
+  g_assert_cmpfloat (outcome.cpu_time, ==, 1.5);
+  test_loop_run (loop);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_finalize_object (handler);
+
+  /* whoever is not called any more is not told either */
+  outcome = (EvpChildOutcome) { .cpu_time = -1.0 };
+  child = (Child) { .pid = 4711 };
+  handler = evp_child_handler_new (4711, loop, child_cb, &child, child_destroy_cb);
+  evp_child_handler_set_outcome (handler, &outcome);
+  evp_child_handler_cancel (handler);
+  evp_child_handler_invoke (handler, 4711, 0);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+  g_assert_false (outcome.done);
+  g_assert_finalize_object (handler);
+  test_loop_close (loop);
+}
+
 /* Rules: W-3 */
 static void
 test_unused (void)
@@ -255,6 +290,7 @@ main (int   argc,
   g_test_add_func ("/evp/watcher/child-handler/lost", test_lost);
   g_test_add_func ("/evp/watcher/child-handler/loop-closed", test_loop_closed);
   g_test_add_func ("/evp/watcher/child-handler/moved", test_moved);
+  g_test_add_func ("/evp/watcher/child-handler/outcome", test_outcome);
   g_test_add_func ("/evp/watcher/child-handler/unused", test_unused);
 
   return g_test_run ();

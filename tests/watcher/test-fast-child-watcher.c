@@ -103,6 +103,28 @@ test_stash_left (Fixture      *f,
   assert_warned (f->n_warnings, 1, 0);
 }
 
+/* Rules: W-35 */
+static void
+test_stash_stale (Fixture      *f,
+                  gconstpointer data)
+{
+  Child again = { 0 };
+
+  evp_child_watcher_enter (f->watcher);
+  again.pid = evp_test_spawn_child ("exit", "9", NULL);
+  wait_for_zombie (again.pid);
+  reap_all (f);
+  evp_child_watcher_exit (f->watcher);
+  assert_warned (f->n_warnings, 1, again.pid);
+  /* what was kept does not outlive its bracket: whoever gets the number later does not inherit the code */
+  evp_child_watcher_enter (f->watcher);
+  test_add (f->watcher, &again);
+  evp_child_watcher_exit (f->watcher);
+  g_assert_cmpint (again.n_calls, ==, 1);
+  g_assert_cmpint (again.returncode, ==, EVP_RETURNCODE_LOST);
+  assert_warned (f->n_warnings, 2, again.pid);
+}
+
 /* Rules: W-28, W-33 */
 static void
 test_stranger (Fixture      *f,
@@ -207,6 +229,7 @@ main (int   argc,
   ADD ("no-bracket", test_no_bracket);
   ADD ("stash", test_stash);
   ADD ("stash-left", test_stash_left);
+  ADD ("stash-stale", test_stash_stale);
   ADD ("stranger", test_stranger);
   ADD ("close", test_close);
   ADD ("nobodys", test_nobodys);

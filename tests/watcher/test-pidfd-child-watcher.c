@@ -169,6 +169,7 @@ test_with_pidfd (Fixture      *f,
   g_autoptr (EvpChildHandler) handler = NULL, refused = NULL;
   Child child = { .stop = f->loop }, stale = { 0 };
   guint n_fds = evp_test_count_fds ();
+  EvpSharedFd *shared;
   int pidfd;
 
   test_attach (f->watcher, f->loop);
@@ -178,23 +179,28 @@ test_with_pidfd (Fixture      *f,
   g_assert_no_error (error);
   /* a new pidfd is a new child: what was there for the pid is lost */
   handler = evp_child_handler_new (child.pid, f->loop, child_cb, &child, child_destroy_cb);
-  evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (f->watcher), child.pid, pidfd, handler,
+  shared = evp_os_shared_fd_new (pidfd);
+  evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (f->watcher), child.pid, shared, handler,
                                                   &error);
   g_assert_no_error (error);
+  evp_os_shared_fd_unref (shared);
   kill (child.pid, SIGTERM);
   test_loop_run (f->loop);
   g_assert_cmpint (child.returncode, ==, -SIGTERM);
   g_assert_cmpint (stale.returncode, ==, EVP_RETURNCODE_LOST);
   g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, -1);
 
-  /* taken also when it fails */
+  /* not kept when it fails */
   evp_child_watcher_close (f->watcher);
   pidfd = evp_os_pidfd_open (getpid (), &error);
   g_assert_no_error (error);
+  shared = evp_os_shared_fd_new (pidfd);
   refused = evp_child_handler_new (getpid (), f->loop, child_cb, &child, NULL);
   g_assert_false (evp_pidfd_child_watcher_add_handler_with_pidfd (EVP_PIDFD_CHILD_WATCHER (f->watcher), getpid (),
-                                                                  pidfd, refused, &error));
+                                                                  shared, refused, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_WATCHER_CLOSED);
+  g_assert_cmpint (fcntl (pidfd, F_GETFD), !=, -1);
+  evp_os_shared_fd_unref (shared);
   g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, -1);
   g_clear_object (&handler);
   g_clear_object (&refused);

@@ -6,6 +6,7 @@
 
 #include "evp/os/evp-os-signal-private.h"
 #include "evp/watcher/evp-base-child-watcher.h"
+#include "evp/watcher/evp-multi-loop-child-watcher.h"
 #include "watcher/watcher-fixture.h"
 
 static void
@@ -218,6 +219,46 @@ test_signal_shared (Fixture      *f,
   sigaction (SIGCHLD, &former, NULL);
 }
 
+/* Rules: W-10 */
+static void
+test_several (Fixture      *f,
+              gconstpointer data)
+{
+  EvpAbstractChildWatcher *other = evp_safe_child_watcher_new ();
+  EvpAbstractChildWatcher *multi = evp_multi_loop_child_watcher_new ();
+  EvpChildHandler *handler;
+  Child children[3] = { 0 };
+
+  /* asyncio allows one of them per process; here they share the signal, and each reaps its own */
+  test_attach (f->watcher, f->loop);
+  test_attach (other, f->loop);
+  test_attach (multi, f->loop);
+  for (guint i = 0; i < G_N_ELEMENTS (children); i++)
+    {
+      children[i].pid = evp_test_spawn_child ("pause", NULL);
+      children[i].stop = f->loop;
+    }
+  test_add (f->watcher, &children[0]);
+  test_add (other, &children[1]);
+  handler = evp_child_handler_new (children[2].pid, f->loop, child_cb, &children[2], child_destroy_cb);
+  g_assert_true (evp_child_watcher_add_handler (multi, children[2].pid, handler, NULL));
+  g_clear_object (&handler);
+  for (guint i = 1; i < G_N_ELEMENTS (children); i++)
+    {
+      kill (children[i].pid, SIGTERM);
+      while (children[i].n_calls == 0)
+        test_loop_run (f->loop);
+      g_assert_cmpint (children[i].returncode, ==, -SIGTERM);
+    }
+  /* the others' leaving takes nothing away */
+  test_watcher_free (multi);
+  test_watcher_free (other);
+  kill (children[0].pid, SIGTERM);
+  test_loop_run (f->loop);
+  g_assert_cmpint (children[0].returncode, ==, -SIGTERM);
+  assert_warned (f->n_warnings, 0, 0);
+}
+
 /* Rules: W-17, W-22, W-32, Z-35 */
 static void
 test_stolen_among_others (Fixture      *f,
@@ -331,6 +372,7 @@ main (int   argc,
   ADD ("detach", test_detach);
   ADD ("loop-closed", test_loop_closed);
   ADD ("signal-shared", test_signal_shared);
+  ADD ("several", test_several);
   ADD ("stolen-among-others", test_stolen_among_others);
   ADD ("reentrant", test_reentrant);
   ADD ("many-at-once", test_many_at_once);
