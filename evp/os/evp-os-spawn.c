@@ -108,7 +108,9 @@ typedef struct
 typedef struct
 {
   const EvpOsSpawnRequest *request;
-  char **candidates; /* paths to try, NULL-terminated */
+  const char *const *candidates; /* paths to try, NULL-terminated */
+  char **searched;   /* what was allocated of them */
+  const char *named[2]; /* the one path if it was not searched for */
   char *const *argv;
   char *const *envp;
 
@@ -116,6 +118,8 @@ typedef struct
   int first_free;    /* above all targets */
   int *kept;         /* sorted: what stays open */
   gsize n_kept;
+  int *numbers;      /* the memory of both */
+  int few[16];       /* is usually enough */
   int unshare_from;  /* above all that the child needs of our table; -1: it has a copy */
   int report_fd;     /* the pipe's end after a fork(); else -1 */
 
@@ -380,7 +384,7 @@ child_main (void *data)
   child_reset_signals (plan);
 
   /* as execvpe() does: a file that may not be run is what went wrong only if no other can be */
-  for (char **path = plan->candidates; *path != NULL; path++)
+  for (const char *const *path = plan->candidates; *path != NULL; path++)
     {
       CALL (execve, *path, plan->argv, plan->envp);
       if (errno == EACCES)
@@ -406,15 +410,14 @@ find_path (const char *const *envp)
   return "/bin:/usr/bin"; /* what execvp() takes; not the current directory */
 }
 
+/* Where to look for a program that is named without a slash. */
 static char **
 list_candidates (const char        *name,
                  const char *const *envp)
 {
   GPtrArray *candidates = g_ptr_array_new ();
 
-  if (strchr (name, '/') != NULL)
-    g_ptr_array_add (candidates, g_strdup (name));
-  else if (*name != '\0')
+  if (*name != '\0')
     {
       g_auto (GStrv) folders = g_strsplit (find_path (envp), ":", -1);
 
@@ -447,10 +450,21 @@ plan_init (SpawnPlan               *plan,
   plan->request = request;
   plan->argv = (char *const *) request->argv;
   plan->envp = (char *const *) envp;
-  plan->candidates = list_candidates (request->argv[0], envp);
+  if (strchr (request->argv[0], '/') != NULL)
+    {
+      plan->named[0] = request->argv[0];
+      plan->candidates = plan->named;
+    }
+  else
+    {
+      plan->searched = list_candidates (request->argv[0], envp);
+      plan->candidates = (const char *const *) plan->searched;
+    }
 
-  plan->sources = g_new (int, request->n_fds + 1);
-  plan->kept = g_new (int, request->n_fds + 1); /* one more for the pipe of plan_keep() */
+  /* one more for the pipe of plan_keep() */
+  plan->numbers = request->n_fds < G_N_ELEMENTS (plan->few) / 2 ? plan->few : g_new (int, 2 * (request->n_fds + 1));
+  plan->sources = plan->numbers;
+  plan->kept = plan->numbers + request->n_fds + 1;
   plan->unshare_from = 3;
   for (gsize i = 0; i < request->n_fds; i++)
     {
@@ -475,9 +489,9 @@ plan_keep (SpawnPlan *plan,
 static void
 plan_clear (SpawnPlan *plan)
 {
-  g_strfreev (plan->candidates);
-  g_free (plan->sources);
-  g_free (plan->kept);
+  g_strfreev (plan->searched);
+  if (plan->numbers != plan->few)
+    g_free (plan->numbers);
 }
 
 /* A child that failed is gone before its error is told. */
