@@ -70,8 +70,9 @@ void
 evp_timer_heap_insert (EvpTimerHeap        *self,
                        const EvpTimerEntry *entry)
 {
+  /* by far: what is not used yet is no memory yet, but what is copied elsewhere is touched twice */
   if (self->n_entries == self->capacity)
-    evp_timer_heap_resize (self, MAX (MIN_CAPACITY, self->capacity * 2));
+    evp_timer_heap_resize (self, MAX (MIN_CAPACITY, self->capacity * 4));
   evp_timer_heap_sift_up (self, self->n_entries++, *entry);
 }
 

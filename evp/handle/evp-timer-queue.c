@@ -17,7 +17,11 @@
  * Where a handle is, its `next` tells: NULL in the heap, the queue itself in `due`, else in the wheel.
  */
 
-#define HEAP_MAX 512
+/*
+ * Up to here the heap costs half of the wheel where timers are cancelled again, as most timeouts are, and
+ * twice as much where they fire. Changing over touches the wheel's memory for the first time, which is dear.
+ */
+#define HEAP_MAX 1024
 
 struct _EvpTimerQueue
 {
