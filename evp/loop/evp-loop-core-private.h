@@ -14,6 +14,8 @@ typedef struct _EvpLoopCore EvpLoopCore;
 /* How a kind of loop learns about its file descriptors. */
 typedef struct
 {
+  /* The loop is about to sleep. TRUE: there is something to harvest already, or to hand over first. May be NULL. */
+  gboolean (*prepare) (gpointer io);
   /* Whether the main context's poll saw any of them ready. */
   gboolean (*polled)  (gpointer io);
   /* Asks the kernel without blocking and queues handles; returns how many. */

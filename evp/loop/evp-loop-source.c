@@ -106,6 +106,8 @@ evp_loop_source_prepare (GSource *source,
   now = evp_clock_get_time_ns ();
   if (deadline <= now)
     return ready_now (core, timeout);
+  if (core->io_funcs != NULL && core->io_funcs->prepare != NULL && core->io_funcs->prepare (core->io))
+    return ready_now (core, timeout);
 
   /* see evp_loop_core_wake() */
   __atomic_store_n (&core->sleeping, 1, __ATOMIC_SEQ_CST);

@@ -7,6 +7,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/os/evp-os-fd-private.h"
 #include "evp/os/evp-os-timer-private.h"
+#include "evp/os/evp-os-uring-private.h"
 #include "evp/os/evp-os-wait-private.h"
 
 #include <errno.h>
@@ -17,9 +18,6 @@
 #endif
 #ifdef HAVE_SYS_EVENT_H
 # include <sys/event.h>
-#endif
-#ifdef HAVE_LIBURING
-# include <liburing.h>
 #endif
 
 /*
@@ -87,13 +85,9 @@ static char *
 try_io_uring (void)
 {
 #ifdef HAVE_LIBURING
-  struct io_uring ring;
-  int failed = io_uring_queue_init (2, &ring, 0);
+  int failed = evp_uring_probe ();
 
-  if (failed < 0)
-    return refused (-failed);
-  io_uring_queue_exit (&ring);
-  return NULL;
+  return failed == 0 ? NULL : refused (failed);
 #else
   return g_strdup (_("The library was built without liburing"));
 #endif

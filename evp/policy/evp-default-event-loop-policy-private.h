@@ -15,10 +15,4 @@ EvpAbstractEventLoop *evp_default_event_loop_policy_make_loop (EvpDefaultEventLo
                                                                GType                      type,
                                                                GError                   **error);
 
-/*
- * EVP_TYPE_PROACTOR_EVENT_LOOP, or G_TYPE_INVALID while no such class is part of the process; then
- * new_event_loop() says so.
- */
-GType evp_default_event_loop_policy_get_proactor_loop_type (void);
-
 G_END_DECLS

@@ -417,12 +417,6 @@ evp_default_event_loop_policy_fix_loop_type (EvpDefaultEventLoopPolicy *self,
   priv->loop_type_fixed = TRUE;
 }
 
-GType
-evp_default_event_loop_policy_get_proactor_loop_type (void)
-{
-  return g_type_from_name ("EvpProactorEventLoop");
-}
-
 /**
  * evp_default_event_loop_policy_new:
  *

@@ -4,8 +4,7 @@
 
 #include "evp/policy/evp-proactor-event-loop-policy.h"
 
-#include "evp/base/evp-error-private.h"
-#include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/policy/evp-abstract-event-loop-policy-private.h"
 #include "evp/policy/evp-default-event-loop-policy-private.h"
 
@@ -15,9 +14,7 @@
  * The default policy with loops that wait for completion, on every platform.
  *
  * [property@Evp.DefaultEventLoopPolicy:loop-type] cannot be set. It behaves like
- * [class@Evp.DefaultEventLoopPolicy] otherwise, and is what `EVP_POLICY=proactor` selects. Where the
- * library has no proactor loop,
- * [method@Evp.AbstractEventLoopPolicy.new_event_loop] fails with %EVP_ERROR_NOT_SUPPORTED.
+ * [class@Evp.DefaultEventLoopPolicy] otherwise, and is what `EVP_POLICY=proactor` selects.
  *
  * ```c
  * g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_proactor_event_loop_policy_new ();
@@ -40,28 +37,9 @@ G_DEFINE_TYPE_WITH_CODE (EvpProactorEventLoopPolicy, evp_proactor_event_loop_pol
 /* what this class filled in; written once, when the class is made */
 static EvpAbstractEventLoopPolicyInterface filled_in;
 
-static EvpAbstractEventLoop *
-evp_proactor_event_loop_policy_new_event_loop (EvpAbstractEventLoopPolicy *policy,
-                                               GError                    **error)
-{
-  GType type = evp_default_event_loop_policy_get_proactor_loop_type ();
-
-  if (type == G_TYPE_INVALID)
-    {
-      g_set_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED,
-                   /* Translators: %s is a class name */
-                   _("%s cannot make a loop, because this build of the library has no proactor event "
-                     "loop; use EvpSelectorEventLoopPolicy or EVP_POLICY=selector instead"),
-                   G_OBJECT_TYPE_NAME (policy));
-      return NULL;
-    }
-  return evp_default_event_loop_policy_make_loop (EVP_DEFAULT_EVENT_LOOP_POLICY (policy), type, error);
-}
-
 static void
 evp_proactor_event_loop_policy_iface_init (EvpAbstractEventLoopPolicyInterface *iface)
 {
-  iface->new_event_loop = evp_proactor_event_loop_policy_new_event_loop;
   filled_in = *iface;
 }
 
@@ -73,12 +51,9 @@ evp_proactor_event_loop_policy_class_init (EvpProactorEventLoopPolicyClass *klas
 static void
 evp_proactor_event_loop_policy_init (EvpProactorEventLoopPolicy *self)
 {
-  GType type = evp_default_event_loop_policy_get_proactor_loop_type ();
-
   evp_event_loop_policy_check_table (EVP_TYPE_PROACTOR_EVENT_LOOP_POLICY, &filled_in);
-  /* without such a class the property shows the interface */
   evp_default_event_loop_policy_fix_loop_type (EVP_DEFAULT_EVENT_LOOP_POLICY (self),
-                                               type != G_TYPE_INVALID ? type : EVP_TYPE_EVENT_LOOP);
+                                               EVP_TYPE_PROACTOR_EVENT_LOOP);
 }
 
 /**

@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/policy/evp-abstract-event-loop-policy-private.h"
 #include "evp/policy/evp-default-event-loop-policy-private.h"
 
@@ -83,12 +84,9 @@ evp_windows_proactor_event_loop_policy_class_init (EvpWindowsProactorEventLoopPo
 static void
 evp_windows_proactor_event_loop_policy_init (EvpWindowsProactorEventLoopPolicy *self)
 {
-  GType type = evp_default_event_loop_policy_get_proactor_loop_type ();
-
   evp_event_loop_policy_check_table (EVP_TYPE_WINDOWS_PROACTOR_EVENT_LOOP_POLICY, &filled_in);
-  /* without such a class the property shows the interface */
   evp_default_event_loop_policy_fix_loop_type (EVP_DEFAULT_EVENT_LOOP_POLICY (self),
-                                               type != G_TYPE_INVALID ? type : EVP_TYPE_EVENT_LOOP);
+                                               EVP_TYPE_PROACTOR_EVENT_LOOP);
 }
 
 /**

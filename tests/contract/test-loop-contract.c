@@ -4,7 +4,10 @@
 
 #include "contract/contract-loop.h"
 
+#include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
+#include "evp/os/evp-capabilities.h"
+#include "evp/proactor/evp-uring-proactor.h"
 #include "evp/selector/evp-poll-selector.h"
 #include "evp/selector/evp-select-selector.h"
 
@@ -33,6 +36,17 @@ make_select (GMainContext *context,
   return evp_selector_event_loop_new (selector, context, error);
 }
 
+static EvpAbstractEventLoop *
+make_uring (GMainContext *context,
+            GError      **error)
+{
+  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (error);
+
+  if (proactor == NULL)
+    return NULL;
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, "main-context", context, NULL);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -44,6 +58,10 @@ main (int    argc,
   contract_loop_add ("selector", make_default, all);
   contract_loop_add ("selector-poll", make_poll, all | CONTRACT_LOOP_STALE_REPORTS);
   contract_loop_add ("selector-select", make_select, all | CONTRACT_LOOP_STALE_REPORTS);
+  if (evp_capabilities_get ("io-uring"))
+    contract_loop_add ("proactor-uring", make_uring, all);
+  else
+    g_test_message ("proactor-uring is skipped: %s", evp_capabilities_explain ("io-uring"));
 
   return g_test_run ();
 }

@@ -180,10 +180,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   evp_contract_policy_add ("/evp/contract/policy/default", evp_default_event_loop_policy_new, all);
   evp_contract_policy_add ("/evp/contract/policy/selector", evp_selector_event_loop_policy_new, all);
-  evp_contract_policy_add ("/evp/contract/policy/proactor", evp_proactor_event_loop_policy_new,
-                           g_type_from_name ("EvpProactorEventLoop") != G_TYPE_INVALID
-                               ? all
-                               : EVP_CONTRACT_POLICY_HAS_WATCHERS | EVP_CONTRACT_POLICY_PER_THREAD);
+  evp_contract_policy_add ("/evp/contract/policy/proactor", evp_proactor_event_loop_policy_new, all);
   evp_contract_policy_add ("/evp/contract/policy/main-context", evp_main_context_event_loop_policy_new,
                            all & ~EVP_CONTRACT_POLICY_PER_THREAD);
   evp_contract_policy_add ("/evp/contract/policy/windows-selector",

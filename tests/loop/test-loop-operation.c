@@ -11,7 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Operations by readiness, on a loop with the default selector. */
+/* Operations by readiness, on a loop with the default selector, and on io_uring. */
+
+typedef struct
+{
+  void (*test) (gpointer fixture);
+  gboolean proactor;
+} Case;
 
 typedef struct
 {
@@ -26,7 +32,8 @@ static void
 set_up (Fixture      *fixture,
         gconstpointer data)
 {
-  fixture->loop = evp_selector_event_loop_new (NULL, NULL, NULL);
+  fixture->loop = ((const Case *) data)->proactor ? evp_proactor_event_loop_new (NULL, NULL)
+                                                  : evp_selector_event_loop_new (NULL, NULL, NULL);
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fixture->fds), ==, 0);
 }
 
@@ -299,32 +306,49 @@ test_data (void)
 
 static void
 run_case (Fixture      *fixture,
-          gconstpointer test)
+          gconstpointer data)
 {
-  ((void (*) (Fixture *)) test) (fixture);
+  ((const Case *) data)->test (fixture);
 }
 
 static void
-add (const char *path,
-     void      (*test) (Fixture *))
+add (const char *name,
+     void      (*test) (Fixture *),
+     gboolean    both)
 {
-  g_test_add (path, Fixture, test, set_up, run_case, tear_down);
+  g_autofree char *path = g_strdup_printf ("/evp/loop/operation/%s", name);
+  g_autofree char *proactor_path = g_strdup_printf ("/evp/loop/operation/proactor/%s", name);
+  Case *cases = g_new0 (Case, 2);
+
+  cases[0].test = cases[1].test = (void (*) (gpointer)) test;
+  cases[1].proactor = TRUE;
+  /* the cases live as long as the test */
+  g_test_add_vtable (path, sizeof (Fixture), &cases[0], (GTestFixtureFunc) set_up, (GTestFixtureFunc) run_case,
+                     (GTestFixtureFunc) tear_down);
+  if (both)
+    g_test_add_vtable (proactor_path, sizeof (Fixture), &cases[1], (GTestFixtureFunc) set_up,
+                       (GTestFixtureFunc) run_case, (GTestFixtureFunc) tear_down);
 }
 
 int
 main (int    argc,
       char **argv)
 {
+  gboolean uring;
+
   g_test_init (&argc, &argv, NULL);
 
-  add ("/evp/loop/operation/recv", test_recv);
-  add ("/evp/loop/operation/cancel", test_cancel);
-  add ("/evp/loop/operation/send-all", test_send_all);
-  add ("/evp/loop/operation/poll", test_poll);
-  add ("/evp/loop/operation/close", test_close);
-  add ("/evp/loop/operation/close-completed", test_close_completed);
-  add ("/evp/loop/operation/replaced", test_replaced);
-  add ("/evp/loop/operation/drop-elsewhere", test_drop_elsewhere);
+  uring = evp_capabilities_get ("io-uring");
+  if (!uring)
+    g_test_message ("not on io_uring: %s", evp_capabilities_explain ("io-uring"));
+  add ("recv", test_recv, uring);
+  add ("cancel", test_cancel, uring);
+  add ("send-all", test_send_all, uring);
+  add ("poll", test_poll, uring);
+  add ("close", test_close, uring);
+  add ("close-completed", test_close_completed, FALSE);
+  add ("replaced", test_replaced, FALSE);
+  add ("drop-elsewhere", test_drop_elsewhere, uring);
   g_test_add_func ("/evp/loop/operation/data", test_data);
 
   return g_test_run ();
