@@ -22,6 +22,7 @@
 #include "evp/loop/evp-exception-context.h"
 #include "evp/loop/evp-executor.h"
 #include "evp/loop/evp-future.h"
+#include "evp/loop/evp-loop-sockets.h"
 #include "evp/loop/evp-loop-statistics.h"
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-running-loop.h"

@@ -24,6 +24,8 @@ typedef struct
   void     (*settle)  (gpointer io, EvpHandle *handle);
   /* How many are watched. */
   guint    (*count)   (gpointer io);
+  /* Whether one that is closed while it is watched just goes, unreported. May be NULL: no. */
+  gboolean (*forgets_closed) (gpointer io);
   /* The loop closes: forget all descriptors, release their handles. */
   void     (*close)   (gpointer io);
   void     (*free)    (gpointer io);
@@ -84,6 +86,8 @@ struct _EvpLoopCore
 
   /* signals */
   struct _EvpLoopSignals *signals;
+
+  gpointer spare_task;        /* atomic; owned: see evp_loop_task_release() */
 
   /* statistics */
   guint64 n_turns, n_callbacks, n_wakeups;

@@ -74,6 +74,7 @@ evp_loop_core_unref (EvpLoopCore *self)
 
   if (self->io_funcs != NULL)
     self->io_funcs->free (self->io);
+  g_clear_object (&self->spare_task);
   evp_inbox_clear (&self->inbox);
   g_clear_pointer (&self->timers, evp_timer_queue_free);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -114,6 +115,7 @@ evp_loop_core_close (EvpLoopCore *self)
   self->closed = TRUE;
   evp_loop_core_set_slow (self, EVP_LOOP_SLOW_CLOSED, TRUE);
 
+  g_clear_object (&self->spare_task);
   evp_loop_source_detach (self);
   last = evp_inbox_close (&self->inbox);
   g_clear_pointer (&self->signals, evp_loop_signals_free);

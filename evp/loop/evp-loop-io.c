@@ -271,6 +271,12 @@ evp_loop_io_count (gpointer io)
   return ((EvpLoopIo *) io)->n_fds;
 }
 
+static gboolean
+evp_loop_io_forgets_closed (gpointer io)
+{
+  return ((EvpLoopIo *) io)->epoll != NULL;
+}
+
 EvpSelector *
 evp_loop_io_get_selector (EvpLoopIo *self)
 {
@@ -515,6 +521,7 @@ static const EvpLoopIoFuncs evp_loop_io_funcs = {
   .harvest = evp_loop_io_harvest,
   .settle = evp_loop_io_settle,
   .count = evp_loop_io_count,
+  .forgets_closed = evp_loop_io_forgets_closed,
   .close = evp_loop_io_close,
   .free = evp_loop_io_free,
 };

@@ -54,6 +54,7 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
                            EvpOperation         *operation,
                            GError              **error)
 {
+  EvpAbstractEventLoopInterface *iface;
   GError *slot_error = NULL;
   gboolean ok;
 
@@ -66,7 +67,18 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
   operation->transferred = 0;
   evp_operation_ref (operation); /* given back by release_cb() */
 
-  ok = EVP_EVENT_LOOP_GET_IFACE (loop)->submit_operation (loop, operation, &slot_error);
+  /* by readiness it is made when there is something to put into it */
+  iface = EVP_EVENT_LOOP_GET_IFACE (loop);
+  if ((operation->flags & EVP_OPERATION_ALLOCATE) != 0 && iface->submit_operation != evp_loop_readiness_submit)
+    {
+      operation->buffer = g_try_malloc (operation->length);
+      if (operation->buffer == NULL && operation->length > 0)
+        {
+          evp_operation_fail (operation, ENOMEM);
+          return TRUE;
+        }
+    }
+  ok = iface->submit_operation (loop, operation, &slot_error);
   if (evp_check_slot_result (ok, slot_error, loop, "submit_operation", error))
     return TRUE;
   operation->state = EVP_OPERATION_IDLE;

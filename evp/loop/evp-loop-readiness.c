@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-base-event-loop-private.h"
 
 #include <errno.h>
 
@@ -15,6 +16,9 @@
  * The registration with the loop outlives the wait, because the next wait is usually near; if the
  * descriptor becomes ready while nobody waits, it is taken out. So a busy socket costs no epoll_ctl() and
  * an idle one wakes nobody up.
+ *
+ * A descriptor that may be closed without a word is treated so only on epoll, which forgets it by itself;
+ * otherwise it is registered for as long as somebody waits.
  *
  * A try that took less than there was room for has emptied the socket: the next one waits first.
  */
@@ -28,6 +32,7 @@ typedef struct
   EvpIOEvents direction;
   gboolean registered;
   gboolean waiting;
+  gboolean outlives; /* the registration outlives the wait */
 } EvpReadiness;
 
 /*
@@ -37,12 +42,31 @@ typedef struct
  */
 static GMutex link_lock;
 
+/* Parts a registration from its operation, which may have gone already: then the result is NULL. */
+static EvpOperation *
+part (EvpReadiness *self)
+{
+  EvpOperation *operation;
+
+  g_mutex_lock (&link_lock);
+  operation = g_steal_pointer (&self->operation);
+  if (operation != NULL)
+    {
+      operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
+      operation->engine_data = NULL;
+      g_atomic_pointer_set (&operation->engine_free, NULL);
+    }
+  g_mutex_unlock (&link_lock);
+  return operation;
+}
+
 static void
 unregister (EvpReadiness *self)
 {
   if (!self->registered)
     return;
   self->registered = FALSE; /* first: the notify that follows is ours */
+  part (self);              /* not then: a loop written elsewhere may keep the callback for a while */
   if (self->direction == EVP_IO_EVENTS_READ)
     evp_event_loop_remove_reader (self->loop, self->fd);
   else
@@ -54,6 +78,7 @@ ready_cb (int      fd,
           gpointer user_data)
 {
   EvpReadiness *self = user_data;
+  EvpOperation *operation = self->operation;
   gssize result;
 
   if (!self->waiting)
@@ -61,11 +86,13 @@ ready_cb (int      fd,
       unregister (self);
       return;
     }
-  result = evp_operation_try (self->operation, TRUE);
+  result = evp_operation_try (operation, TRUE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
     return;
   self->waiting = FALSE;
-  evp_operation_complete (self->operation, result);
+  if (!self->outlives)
+    unregister (self);
+  evp_operation_complete (operation, result);
 }
 
 static void
@@ -92,16 +119,7 @@ forgotten_cb (gpointer user_data)
 
   self->registered = FALSE;
   self->waiting = FALSE;
-
-  g_mutex_lock (&link_lock);
-  operation = g_steal_pointer (&self->operation);
-  if (operation != NULL)
-    {
-      operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
-      operation->engine_data = NULL;
-      g_atomic_pointer_set (&operation->engine_free, NULL);
-    }
-  g_mutex_unlock (&link_lock);
+  operation = part (self);
 
   if (operation != NULL && waiting && evp_event_loop_is_closed (self->loop))
     evp_operation_fail (operation, ECANCELED);
@@ -142,10 +160,20 @@ readiness_release (EvpOperation *operation)
     }
 }
 
+/* Whether closing a descriptor ends its registration with the loop. */
+static gboolean
+forgets_closed (EvpAbstractEventLoop *loop)
+{
+  EvpLoopCore *core = evp_loop_peek_core (loop);
+
+  return core != NULL && core->io_funcs != NULL && core->io_funcs->forgets_closed != NULL
+         && core->io_funcs->forgets_closed (core->io);
+}
+
 static gboolean
 wait_ready (EvpAbstractEventLoop *loop,
-      EvpOperation         *operation,
-      GError              **error)
+            EvpOperation         *operation,
+            GError              **error)
 {
   EvpReadiness *self = operation->engine_data;
   gboolean ok;
@@ -161,6 +189,7 @@ wait_ready (EvpAbstractEventLoop *loop,
       self->direction = evp_operation_get_direction (operation);
       self->registered = TRUE;
       self->waiting = FALSE; /* a refusal must not complete it as well */
+      self->outlives = FALSE; /* not known before there is a selector */
       operation->engine_data = self;
       operation->engine_free = readiness_release;
       if (self->direction == EVP_IO_EVENTS_READ)
@@ -169,6 +198,8 @@ wait_ready (EvpAbstractEventLoop *loop,
         ok = evp_event_loop_add_writer (loop, self->fd, ready_cb, self, forgotten_cb, error);
       if (!ok) /* and freed */
         return FALSE;
+      self->outlives = operation->kind != EVP_OPERATION_CONNECT
+                       && ((operation->flags & EVP_OPERATION_BORROWED) == 0 || forgets_closed (loop));
     }
   self->waiting = TRUE;
   return TRUE;
@@ -205,6 +236,10 @@ evp_loop_readiness_cancel (EvpAbstractEventLoop *loop,
   EvpReadiness *self = operation->engine_data;
 
   if (self != NULL)
-    self->waiting = FALSE;
+    {
+      self->waiting = FALSE;
+      if (!self->outlives)
+        unregister (self);
+    }
   evp_operation_fail (operation, ECANCELED);
 }

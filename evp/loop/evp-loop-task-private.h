@@ -3,6 +3,7 @@
 #pragma once
 
 #include "evp/loop/evp-abstract-event-loop.h"
+#include "evp/proactor/evp-operation-private.h"
 
 G_BEGIN_DECLS
 
@@ -37,6 +38,13 @@ void                  evp_loop_task_set_cancel_func   (EvpLoopTask          *sel
                                                        gpointer              data);
 
 /*
+ * The same for an operation of the loop that is under way: it is cancelled, at once if that happens inside
+ * a callback of the loop, so that it takes nothing more. Its function decides what the task returns.
+ */
+void                  evp_loop_task_set_operation     (EvpLoopTask          *self,
+                                                       EvpOperation         *operation);
+
+/*
  * The first return counts; later ones are dropped. The callback runs through the loop. If the loop has
  * been closed, it runs in the thread-default main context instead.
  */
@@ -63,6 +71,12 @@ void                  evp_loop_task_return_pointer_now (EvpLoopTask         *sel
                                                         GDestroyNotify       destroy);
 void                  evp_loop_task_return_error_now   (EvpLoopTask         *self,
                                                         GError              *error); /* (transfer full) */
+
+/*
+ * Gives the caller's reference back, as g_object_unref() does. A task that nobody else has seen or kept
+ * becomes the loop's spare one, which the next evp_loop_task_new() takes.
+ */
+void                  evp_loop_task_release           (EvpLoopTask          *self);
 
 gboolean              evp_loop_task_is_valid          (gpointer              result,
                                                        gpointer              source_object,

@@ -4,6 +4,9 @@
 
 #include "evp/loop/evp-loop-task-private.h"
 
+#include "evp/loop/evp-base-event-loop-private.h"
+#include "evp/loop/evp-loop-operation-private.h"
+
 struct _EvpLoopTask
 {
   GObject parent_instance;
@@ -69,7 +72,7 @@ evp_loop_task_schedule (EvpLoopTask *self)
   if (self->callback == NULL)
     return;
   if (evp_event_loop_call_soon (self->loop, evp_loop_task_deliver_cb,
-                                g_object_ref (self), g_object_unref, NULL) != NULL)
+                                g_object_ref (self), (GDestroyNotify) evp_loop_task_release, NULL) != NULL)
     return;
 
   /* The loop takes nothing any more. GIO's promise to call back holds all the same. */
@@ -108,11 +111,26 @@ evp_loop_task_cancel_on_loop_cb (gpointer user_data)
     func (self, self->cancel_data);
 }
 
+static void
+evp_loop_task_cancel_operation (EvpLoopTask *self,
+                                gpointer     operation)
+{
+  evp_loop_cancel_operation (self->loop, operation);
+}
+
 /* Any thread. */
 static void
 evp_loop_task_cancelled_cb (GCancellable *cancellable,
                             EvpLoopTask  *self)
 {
+  EvpLoopCore *core = evp_loop_peek_core (self->loop);
+
+  if (core != NULL && __atomic_load_n (&core->pool.owner, __ATOMIC_RELAXED) == evp_handle_thread_token ()
+      && self->cancel_func == evp_loop_task_cancel_operation)
+    {
+      evp_loop_task_cancel_on_loop_cb (self);
+      return;
+    }
   evp_event_loop_call_soon_threadsafe (self->loop, evp_loop_task_cancel_on_loop_cb,
                                        g_object_ref (self), g_object_unref, NULL);
 }
@@ -138,15 +156,25 @@ evp_loop_task_is_tagged (GAsyncResult *result,
   return EVP_LOOP_TASK (result)->tag == source_tag;
 }
 
+/* What remains can be used for another call. */
+static void
+evp_loop_task_clear (EvpLoopTask *self)
+{
+  evp_loop_task_clear_pointer (self);
+  g_clear_error (&self->error);
+  g_clear_object (&self->cancellable);
+  /* the loop itself, most times: one reference will do */
+  if (self->source_object != (GObject *) self->loop)
+    g_clear_object (&self->source_object);
+  self->source_object = NULL;
+}
+
 static void
 evp_loop_task_finalize (GObject *object)
 {
   EvpLoopTask *self = EVP_LOOP_TASK (object);
 
-  evp_loop_task_clear_pointer (self);
-  g_clear_error (&self->error);
-  g_clear_object (&self->cancellable);
-  g_clear_object (&self->source_object);
+  evp_loop_task_clear (self);
   g_clear_object (&self->loop);
 
   G_OBJECT_CLASS (evp_loop_task_parent_class)->finalize (object);
@@ -179,10 +207,19 @@ evp_loop_task_new (EvpAbstractEventLoop *loop,
                    GAsyncReadyCallback   callback,
                    gpointer              user_data)
 {
-  EvpLoopTask *self = g_object_new (EVP_TYPE_LOOP_TASK, NULL);
+  EvpLoopCore *core = evp_loop_peek_core (loop);
+  EvpLoopTask *self = NULL;
+
+  if (core != NULL && g_atomic_pointer_get (&core->spare_task) != NULL)
+    self = g_atomic_pointer_exchange (&core->spare_task, NULL);
+  if (self == NULL)
+    self = g_object_new (EVP_TYPE_LOOP_TASK, NULL);
 
   self->loop = g_object_ref (loop);
-  g_set_object (&self->source_object, source_object);
+  if (source_object == (gpointer) loop)
+    self->source_object = source_object;
+  else
+    g_set_object (&self->source_object, source_object);
   self->tag = tag;
   g_set_object (&self->cancellable, cancellable);
   self->callback = callback;
@@ -228,6 +265,13 @@ evp_loop_task_set_cancel_func (EvpLoopTask    *self,
   id = g_cancellable_connect (self->cancellable, G_CALLBACK (evp_loop_task_cancelled_cb),
                               g_object_ref (self), g_object_unref);
   self->cancel_id = id;
+}
+
+void
+evp_loop_task_set_operation (EvpLoopTask  *self,
+                             EvpOperation *operation)
+{
+  evp_loop_task_set_cancel_func (self, evp_loop_task_cancel_operation, operation);
 }
 
 void
@@ -328,6 +372,32 @@ evp_loop_task_return_error_now (EvpLoopTask *self,
   g_object_ref (self);
   evp_loop_task_deliver_cb (self);
   g_object_unref (self);
+}
+
+void
+evp_loop_task_release (EvpLoopTask *self)
+{
+  GObject *object = G_OBJECT (self);
+  EvpLoopCore *core = evp_loop_peek_core (self->loop);
+  EvpAbstractEventLoop *loop;
+
+  /* Toggle references and whoever holds it count; weak references and a language's wrapper are data of
+   * the object. Without any of them nobody can tell that it is not a new one. */
+  if (core == NULL || core->closed || !self->returned
+      || g_atomic_int_get (&object->ref_count) != 1 || g_atomic_pointer_get (&object->qdata) != NULL
+      || __atomic_load_n (&core->pool.owner, __ATOMIC_RELAXED) != evp_handle_thread_token ())
+    {
+      g_object_unref (self);
+      return;
+    }
+  evp_loop_task_clear (self);
+  loop = g_steal_pointer (&self->loop);
+  self->callback = NULL;
+  self->returned = FALSE;
+  self->integer = 0;
+  if (!g_atomic_pointer_compare_and_exchange (&core->spare_task, NULL, self))
+    g_object_unref (self);
+  g_object_unref (loop); /* and the core with it, maybe */
 }
 
 gboolean

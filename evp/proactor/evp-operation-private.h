@@ -31,6 +31,8 @@ typedef enum
   EVP_OPERATION_ALL = 1 << 0,       /* SEND: complete when everything is sent, not after the first part */
   EVP_OPERATION_CANCELLING = 1 << 1, /* cancel was asked for; the result decides */
   EVP_OPERATION_DRAINED = 1 << 2,   /* the last try took less than there was room for: wait before trying again */
+  EVP_OPERATION_ALLOCATE = 1 << 3,  /* RECV, RECV_FROM: brings a buffer from g_malloc(), as late as it can; the caller frees it */
+  EVP_OPERATION_BORROWED = 1 << 4,  /* the descriptor may be closed without evp_loop_retire_operation(), when nothing is pending */
 } EvpOperationFlags;
 
 typedef union

@@ -22,9 +22,9 @@ try_connect (EvpOperation *operation,
     {
       if (connect (operation->fd, &operation->address->any, operation->address_length) == 0)
         return 0;
-      /* interrupted, it goes on by itself; a connected unix socket never says "in progress", and a
-       * full one cannot be waited for */
-      return errno == EINPROGRESS || errno == EINTR ? -EAGAIN : errno == EAGAIN ? -ECONNREFUSED : -errno;
+      /* interrupted, it goes on by itself; EAGAIN is of a unix socket with a full queue, which cannot be
+       * waited for */
+      return errno == EINPROGRESS || errno == EINTR ? -EAGAIN : errno == EAGAIN ? -EBUSY : -errno;
     }
   if (getsockopt (operation->fd, SOL_SOCKET, SO_ERROR, &failed, &length) != 0)
     return -errno;
@@ -92,6 +92,38 @@ try_write (EvpOperation *operation)
   return n < 0 ? -errno : n;
 }
 
+/* recv() or recvfrom(), for an operation without a buffer: it gets one of the right size. */
+static gssize
+try_receive_allocating (EvpOperation *operation)
+{
+  const int flags = operation->msg_flags | MSG_DONTWAIT;
+  gboolean with_address = operation->kind == EVP_OPERATION_RECV_FROM;
+  gpointer buffer = g_try_malloc (operation->length);
+  gssize n;
+
+  if (buffer == NULL && operation->length > 0)
+    return -ENOMEM;
+  do
+    n = recvfrom (operation->fd, buffer, operation->length, flags,
+                  with_address ? &operation->address->any : NULL,
+                  with_address ? &operation->address_length : NULL);
+  while (n < 0 && errno == EINTR);
+  if (n <= 0)
+    {
+      int saved_errno = errno;
+
+      g_free (buffer);
+      return n < 0 ? -saved_errno : 0;
+    }
+  if ((gsize) n < operation->length)
+    {
+      operation->flags |= EVP_OPERATION_DRAINED;
+      buffer = g_realloc (buffer, (gsize) n);
+    }
+  operation->buffer = buffer;
+  return n;
+}
+
 gssize
 evp_operation_try (EvpOperation *self,
                    gboolean      again)
@@ -102,6 +134,8 @@ evp_operation_try (EvpOperation *self,
   switch (self->kind)
     {
     case EVP_OPERATION_RECV:
+      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0)
+        return try_receive_allocating (self);
       do
         n = recv (self->fd, self->buffer, self->length, flags);
       while (n < 0 && errno == EINTR);
@@ -111,6 +145,8 @@ evp_operation_try (EvpOperation *self,
 
     case EVP_OPERATION_RECV_FROM:
       evp_operation_ensure_address (self);
+      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0)
+        return try_receive_allocating (self);
       do
         n = recvfrom (self->fd, self->buffer, self->length, flags,
                       &self->address->any, &self->address_length);

@@ -45,6 +45,7 @@ typedef enum
   IN_BOTH = IN_RUN | IN_ADOPTED,
   NEEDS_FDS = 1 << 2,
   NEEDS_SIGNALS = 1 << 3,
+  NEEDS_SOCKETS = 1 << 4,
 } ContractWhere;
 
 typedef struct
@@ -58,6 +59,7 @@ extern const ContractEntry contract_loop_life_cases[];
 extern const ContractEntry contract_loop_schedule_cases[];
 extern const ContractEntry contract_loop_fd_cases[];
 extern const ContractEntry contract_loop_signal_cases[];
+extern const ContractEntry contract_loop_socket_cases[];
 extern const ContractEntry contract_loop_context_cases[];
 
 /* Runs the loop, the way of the mode, until finish() is called. */

@@ -112,7 +112,8 @@ add_cases (const ContractEntry *entries,
 
       if ((entry->where & (kind->adopted ? IN_ADOPTED : IN_RUN)) == 0
           || ((entry->where & NEEDS_FDS) != 0 && (kind->flags & CONTRACT_LOOP_FDS) == 0)
-          || ((entry->where & NEEDS_SIGNALS) != 0 && (kind->flags & CONTRACT_LOOP_SIGNALS) == 0))
+          || ((entry->where & NEEDS_SIGNALS) != 0 && (kind->flags & CONTRACT_LOOP_SIGNALS) == 0)
+          || ((entry->where & NEEDS_SOCKETS) != 0 && (kind->flags & CONTRACT_LOOP_SOCKETS) == 0))
         continue;
       data = keep (g_new (gconstpointer, 2));
       data[0] = entry;
@@ -135,6 +136,7 @@ contract_loop_add (const char       *name,
       add_cases (contract_loop_schedule_cases, kind);
       add_cases (contract_loop_fd_cases, kind);
       add_cases (contract_loop_signal_cases, kind);
+      add_cases (contract_loop_socket_cases, kind);
       add_cases (contract_loop_context_cases, kind);
     }
 }

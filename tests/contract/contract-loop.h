@@ -17,7 +17,8 @@ typedef enum
   CONTRACT_LOOP_FDS = 1 << 0,          /* add_reader() and its relatives */
   CONTRACT_LOOP_SIGNALS = 1 << 1,      /* add_signal_handler() */
   CONTRACT_LOOP_ADOPTABLE = 1 << 2,    /* works when somebody else iterates its context */
-  CONTRACT_LOOP_STALE_REPORTS = 1 << 3 /* a closed descriptor that is still watched is reported, and given up */
+  CONTRACT_LOOP_STALE_REPORTS = 1 << 3, /* a closed descriptor that is still watched is reported, and given up */
+  CONTRACT_LOOP_SOCKETS = 1 << 4,      /* sock_recv_async() and its relatives */
 } ContractLoopFlags;
 
 /* A loop in @context; NULL: in one of its own. */

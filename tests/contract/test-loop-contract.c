@@ -51,7 +51,8 @@ int
 main (int    argc,
       char **argv)
 {
-  ContractLoopFlags all = CONTRACT_LOOP_FDS | CONTRACT_LOOP_SIGNALS | CONTRACT_LOOP_ADOPTABLE;
+  ContractLoopFlags all = CONTRACT_LOOP_FDS | CONTRACT_LOOP_SIGNALS | CONTRACT_LOOP_ADOPTABLE
+                          | CONTRACT_LOOP_SOCKETS;
 
   g_test_init (&argc, &argv, NULL);
 

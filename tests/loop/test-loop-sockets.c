@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/evp.h"
+#include "support/evp-test-loop.h"
+#include "support/evp-test-support.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What is special about the operations on sockets when the loop waits for readiness. */
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  GSocket *socket;
+  int peer;
+  EvpTestLeaks leaks;
+  EvpTestDeadline *deadline;
+} Fixture;
+
+static GSocket *
+new_socket (int fd)
+{
+  g_autoptr (GError) error = NULL;
+  GSocket *socket = g_socket_new_from_fd (fd, &error);
+
+  g_assert_no_error (error);
+  g_socket_set_blocking (socket, FALSE);
+  return socket;
+}
+
+static void
+set_up (Fixture      *fixture,
+        gconstpointer selector)
+{
+  int fds[2];
+  g_autoptr (EvpSelector) poll = selector != NULL ? evp_poll_selector_new () : NULL;
+
+  fixture->leaks = evp_test_leaks_begin ();
+  fixture->deadline = evp_test_deadline_start (60, "operations on sockets");
+  fixture->loop = evp_selector_event_loop_new (poll, NULL, NULL);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  fixture->socket = new_socket (fds[0]);
+  fixture->peer = fds[1];
+}
+
+static void
+tear_down (Fixture      *fixture,
+           gconstpointer selector)
+{
+  g_object_unref (fixture->socket);
+  close (fixture->peer);
+  evp_event_loop_close (fixture->loop, NULL);
+  g_assert_finalize_object (fixture->loop);
+  evp_test_deadline_stop (fixture->deadline);
+  evp_test_leaks_check (&fixture->leaks);
+}
+
+static void
+say (Fixture    *fixture,
+     const char *text)
+{
+  g_assert_cmpint (send (fixture->peer, text, strlen (text), MSG_NOSIGNAL), ==, (gssize) strlen (text));
+}
+
+static void
+recv_start (Fixture      *fixture,
+            GCancellable *cancellable,
+            EvpTestAwait *await)
+{
+  evp_event_loop_sock_recv_async (fixture->loop, fixture->socket, 64, cancellable, evp_test_ready_cb, await);
+}
+
+static void
+assert_recv (Fixture      *fixture,
+             EvpTestAwait *await,
+             const char   *text)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = evp_event_loop_sock_recv_finish (fixture->loop, evp_test_await (await), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), text, strlen (text));
+  evp_test_await_clear (await);
+}
+
+static void
+assert_cancelled (Fixture      *fixture,
+                  EvpTestAwait *await)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (evp_event_loop_sock_recv_finish (fixture->loop, evp_test_await (await), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  evp_test_await_clear (await);
+}
+
+/* Rules: K-4 */
+static void
+test_replaced (Fixture      *fixture,
+               gconstpointer selector)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (EvpTestAwait) first = { fixture->loop };
+  g_auto (EvpTestAwait) second = { fixture->loop };
+
+  recv_start (fixture, cancellable, &first);
+  evp_test_run_ready (fixture->loop);
+  recv_start (fixture, NULL, &second);
+  evp_test_run_ready (fixture->loop);
+
+  /* the first ends by cancelling only, and disturbs the second in nothing */
+  g_cancellable_cancel (cancellable);
+  assert_cancelled (fixture, &first);
+  g_assert_null (second.result);
+  say (fixture, "one");
+  assert_recv (fixture, &second, "one");
+
+  /* the other way round: the first is still waiting when the second is done */
+  g_cancellable_reset (cancellable);
+  recv_start (fixture, cancellable, &first);
+  evp_test_run_ready (fixture->loop);
+  recv_start (fixture, NULL, &second);
+  say (fixture, "two");
+  assert_recv (fixture, &second, "two");
+  say (fixture, "three");
+  evp_test_run_ready (fixture->loop);
+  g_assert_null (first.result);
+  g_cancellable_cancel (cancellable);
+  assert_cancelled (fixture, &first);
+  recv_start (fixture, NULL, &first);
+  assert_recv (fixture, &first, "three");
+}
+
+/* Rules: K-13 */
+static void
+test_connect_again (Fixture      *fixture,
+                    gconstpointer selector)
+{
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GSocket) listener = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (EvpTestAwait) connected = { fixture->loop };
+  GSocket *client;
+
+  /* a full queue of a TCP socket does not answer */
+  g_socket_set_listen_backlog (listener, 0);
+  g_assert_true (g_socket_bind (listener, any, FALSE, NULL));
+  g_assert_true (g_socket_listen (listener, NULL));
+  address = g_socket_get_local_address (listener, NULL);
+  do
+    {
+      g_assert_cmpuint (clients->len, <, 100);
+      client = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
+      g_socket_set_blocking (client, FALSE);
+      g_ptr_array_add (clients, client);
+      evp_test_await_clear (&connected);
+      evp_event_loop_sock_connect_async (fixture->loop, client, address, cancellable, evp_test_ready_cb, &connected);
+      evp_test_run_ready (fixture->loop);
+    }
+  while (connected.result != NULL);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_cancellable_cancel (cancellable);
+      g_assert_false (evp_event_loop_sock_connect_finish (fixture->loop, evp_test_await (&connected), &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_clear_error (&error);
+      evp_test_await_clear (&connected);
+
+      /* the connection is still being made: it is waited for */
+      g_cancellable_reset (cancellable);
+      evp_event_loop_sock_connect_async (fixture->loop, client, address, cancellable, evp_test_ready_cb, &connected);
+      evp_test_run_ready (fixture->loop);
+      g_assert_null (connected.result);
+    }
+
+  /* with room, the system's next attempt succeeds, a second later */
+  for (guint i = 0; i + 1 < clients->len; i++)
+    {
+      g_auto (EvpTestAwait) accepted = { fixture->loop };
+      g_autoptr (GSocket) server = NULL;
+
+      evp_event_loop_sock_accept_async (fixture->loop, listener, NULL, evp_test_ready_cb, &accepted);
+      server = evp_event_loop_sock_accept_finish (fixture->loop, evp_test_await (&accepted), &error);
+      g_assert_no_error (error);
+    }
+  g_assert_true (evp_event_loop_sock_connect_finish (fixture->loop, evp_test_await (&connected), &error));
+  g_assert_no_error (error);
+  g_assert_true (g_socket_is_connected (client));
+}
+
+/* Rules: K-6, K-12 */
+static void
+test_no_descriptors (Fixture      *fixture,
+                     gconstpointer selector)
+{
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GSocket) listener = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GSocket) client = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GSocket) server = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (EvpTestAwait) accepted = { fixture->loop };
+  struct rlimit before, none;
+  int next_fd;
+
+  g_assert_true (g_socket_bind (listener, any, FALSE, NULL));
+  g_assert_true (g_socket_listen (listener, NULL));
+  address = g_socket_get_local_address (listener, NULL);
+  g_socket_set_blocking (listener, FALSE);
+  g_socket_set_blocking (client, FALSE);
+  evp_event_loop_sock_accept_async (fixture->loop, listener, NULL, evp_test_ready_cb, &accepted);
+  evp_test_run_ready (fixture->loop);
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  none = before;
+  next_fd = dup (fixture->peer); /* the lowest number that is free */
+  none.rlim_cur = (rlim_t) next_fd;
+  close (next_fd);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  g_socket_connect (client, address, NULL, NULL);
+  g_assert_null (evp_event_loop_sock_accept_finish (fixture->loop, evp_test_await (&accepted), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_clear_error (&error);
+  evp_test_await_clear (&accepted);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+
+  /* the connection has waited */
+  evp_event_loop_sock_accept_async (fixture->loop, listener, NULL, evp_test_ready_cb, &accepted);
+  server = evp_event_loop_sock_accept_finish (fixture->loop, evp_test_await (&accepted), &error);
+  g_assert_no_error (error);
+}
+
+/* Rules: K-3, F-11 */
+static void
+test_closed_and_reused (Fixture      *fixture,
+                        gconstpointer selector)
+{
+  for (guint i = 0; i < 20; i++)
+    {
+      g_auto (EvpTestAwait) received = { fixture->loop };
+      int fds[2];
+
+      recv_start (fixture, NULL, &received);
+      evp_test_run_ready (fixture->loop);
+      say (fixture, "one");
+      assert_recv (fixture, &received, "one");
+
+      g_assert_true (g_socket_close (fixture->socket, NULL));
+      close (fixture->peer);
+      if (i % 2 == 0)
+        g_clear_object (&fixture->socket);
+      else
+        evp_test_run_ready (fixture->loop);
+      g_clear_object (&fixture->socket);
+      g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+      fixture->socket = new_socket (fds[0]);
+      fixture->peer = fds[1];
+    }
+}
+
+static void
+keep_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  g_ptr_array_add (user_data, g_object_ref (result));
+}
+
+static void
+data_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  /* seen before, but then nothing was attached to it */
+  g_assert_null (g_object_get_data (G_OBJECT (result), "mark"));
+  g_object_set_data (G_OBJECT (result), "mark", user_data);
+  *(guint *) user_data += 1;
+}
+
+/* Rules: U-13 */
+static void
+test_results (Fixture      *fixture,
+              gconstpointer selector)
+{
+  g_autoptr (GPtrArray) kept = g_ptr_array_new_with_free_func (g_object_unref);
+  guint n_marked = 0;
+
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+
+      say (fixture, text);
+      evp_event_loop_sock_recv_async (fixture->loop, fixture->socket, 64, NULL, keep_cb, kept);
+      while (kept->len <= i)
+        evp_test_run_ready (fixture->loop);
+    }
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GBytes) bytes = evp_event_loop_sock_recv_finish (fixture->loop, kept->pdata[i], &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), text, 1);
+      g_assert_true (g_async_result_get_user_data (kept->pdata[i]) == kept);
+    }
+
+  for (guint i = 0; i < 10; i++)
+    {
+      say (fixture, "x");
+      evp_event_loop_sock_recv_async (fixture->loop, fixture->socket, 1, NULL, data_cb, &n_marked);
+      while (n_marked <= i)
+        evp_test_run_ready (fixture->loop);
+    }
+}
+
+static void
+add (const char *name,
+     void      (*test) (Fixture *, gconstpointer))
+{
+  g_autofree char *path = g_strdup_printf ("/evp/loop/sockets/epoll/%s", name);
+  g_autofree char *poll_path = g_strdup_printf ("/evp/loop/sockets/poll/%s", name);
+
+  g_test_add (path, Fixture, NULL, set_up, test, tear_down);
+  g_test_add (poll_path, Fixture, "poll", set_up, test, tear_down);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  add ("replaced", test_replaced);
+  add ("connect-again", test_connect_again);
+  add ("no-descriptors", test_no_descriptors);
+  add ("closed-and-reused", test_closed_and_reused);
+  add ("results", test_results);
+
+  return g_test_run ();
+}
