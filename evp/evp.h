@@ -29,6 +29,7 @@
 #include "evp/loop/evp-selector-event-loop.h"
 #include "evp/net/evp-connection-options.h"
 #include "evp/net/evp-server-options.h"
+#include "evp/net/evp-socket-connection.h"
 #include "evp/net/evp-loop-names.h"
 #include "evp/os/evp-capabilities.h"
 #include "evp/policy/evp-abstract-event-loop-policy.h"

@@ -16,4 +16,11 @@ GPollFD *evp_loop_source_add_fd    (EvpLoopCore *core,
 void     evp_loop_source_remove_fd (EvpLoopCore *core,
                                     GPollFD     *tag);
 
+/*
+ * (transfer full) (nullable): a loop of this library that lives in @context. From any thread; what is done with the
+ * loop belongs to its own. O(n) in the number of loops.
+ */
+EvpAbstractEventLoop *
+             evp_loop_source_find_loop (GMainContext   *context);
+
 G_END_DECLS

@@ -21,12 +21,19 @@
 
 #define MAX_SLEEP_MS (24 * 60 * 60 * 1000)
 
-typedef struct
+typedef struct _EvpLoopSource EvpLoopSource;
+
+struct _EvpLoopSource
 {
   GSource source;
   EvpLoopCore *core;
   GSList *polls; /* of GPollFD: what was added and not removed */
-} EvpLoopSource;
+  EvpLoopSource *next, *previous; /* in the list of all; see all_lock */
+};
+
+/* The loops that live in a main context, for evp_loop_source_find_loop(). Nothing is called under the lock. */
+static GMutex all_lock;
+static EvpLoopSource *all;
 
 /*
  * Arranges for a wake-up at @deadline. GLib's own timeouts are rounded up to whole milliseconds, so a
@@ -228,6 +235,30 @@ static GSourceFuncs evp_loop_source_funcs = {
   .finalize = evp_loop_source_finalize,
 };
 
+static void
+list_source (EvpLoopSource *self)
+{
+  g_mutex_lock (&all_lock);
+  self->next = all;
+  if (all != NULL)
+    all->previous = self;
+  all = self;
+  g_mutex_unlock (&all_lock);
+}
+
+static void
+unlist_source (EvpLoopSource *self)
+{
+  g_mutex_lock (&all_lock);
+  if (self->previous != NULL)
+    self->previous->next = self->next;
+  else
+    all = self->next;
+  if (self->next != NULL)
+    self->next->previous = self->previous;
+  g_mutex_unlock (&all_lock);
+}
+
 void
 evp_loop_source_attach (EvpLoopCore *core)
 {
@@ -237,6 +268,7 @@ evp_loop_source_attach (EvpLoopCore *core)
   /* so that a main loop nested inside a callback goes on serving timers and descriptors */
   g_source_set_can_recurse (core->source, TRUE);
   g_source_attach (core->source, core->context);
+  list_source ((EvpLoopSource *) core->source);
 }
 
 void
@@ -247,6 +279,7 @@ evp_loop_source_detach (EvpLoopCore *core)
   if (source == NULL)
     return;
 
+  unlist_source ((EvpLoopSource *) source);
   core->timer_tag = NULL;
   g_source_destroy (source);
   if (core->timer_fd >= 0)
@@ -287,4 +320,18 @@ evp_loop_source_remove_fd (EvpLoopCore *core,
   g_source_remove_poll (core->source, tag);
   source->polls = g_slist_remove (source->polls, tag);
   g_free (tag);
+}
+
+EvpAbstractEventLoop *
+evp_loop_source_find_loop (GMainContext *context)
+{
+  EvpAbstractEventLoop *loop = NULL;
+
+  /* one that is being dropped leaves the list in its dispose, so a reference can still be taken */
+  g_mutex_lock (&all_lock);
+  for (EvpLoopSource *source = all; source != NULL && loop == NULL; source = source->next)
+    if (source->core->context == context && source->core->loop != NULL)
+      loop = g_object_ref (source->core->loop);
+  g_mutex_unlock (&all_lock);
+  return loop;
 }

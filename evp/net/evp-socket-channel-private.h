@@ -13,8 +13,11 @@ typedef struct _EvpSocketSource EvpSocketSource;
 /* Called once, when a channel that was closed has given up its descriptor. */
 typedef void (*EvpSocketChannelFunc) (gpointer data);
 
-/* Tells the loop of a channel that was not given one; NULL: GIO's own ways. */
-typedef EvpAbstractEventLoop *(*EvpSocketLoopFunc) (void);
+/*
+ * Tells the loop of a channel that was not given one: (transfer full) (nullable), that of the calling thread
+ * in @context. NULL: the channel does as GIO does.
+ */
+typedef EvpAbstractEventLoop *(*EvpSocketLoopFunc) (GMainContext *context);
 
 /*
  * One direction of a connected socket on a loop: what EvpSocketInputStream and EvpSocketOutputStream are made of, as a
@@ -38,6 +41,7 @@ struct _EvpSocketChannel
 
   EvpAbstractEventLoop *loop;     /* NULL: not found yet */
   GThread *thread;                /* of the loop, once there is an operation */
+  GMainContext *context;          /* not owned: the thread-default one for which the loop was found */
   EvpOperation *operation;        /* made with the first request */
   gboolean closed;
 

@@ -342,22 +342,25 @@ evp_socket_channel_clear (EvpSocketChannel *self)
 EvpAbstractEventLoop *
 evp_socket_channel_get_loop (EvpSocketChannel *self)
 {
+  GMainContext *context;
   EvpAbstractEventLoop *loop;
 
   if (G_LIKELY (self->find_loop == NULL))
     return self->loop;
   if (evp_socket_channel_is_busy (self))
-    return self->loop; /* it waits there for pollable sources */
+    return self->loop; /* it waits there */
+  context = g_main_context_get_thread_default ();
+  if (self->loop != NULL && self->context == context && self->thread == g_thread_self ()
+      && !evp_event_loop_is_closed (self->loop))
+    return self->loop;
 
-  loop = self->find_loop ();
-  if (loop == self->loop)
-    return loop;
-  if (self->operation != NULL)
-    {
-      evp_loop_retire_operation (self->operation);
-      self->thread = g_thread_self ();
-    }
-  g_set_object (&self->loop, loop);
+  loop = self->find_loop (context);
+  if (self->operation != NULL && loop != self->loop)
+    evp_loop_retire_operation (self->operation);
+  g_clear_object (&self->loop);
+  self->loop = loop;
+  self->context = context;
+  self->thread = g_thread_self ();
   return loop;
 }
 

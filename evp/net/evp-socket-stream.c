@@ -100,6 +100,18 @@ evp_socket_stream_get_output_stream (GIOStream *stream)
   return parts->output;
 }
 
+static EvpSocketChannel *
+evp_socket_parts_get_input_channel (EvpSocketParts *parts)
+{
+  return parts->input != NULL ? evp_socket_input_stream_get_channel (EVP_SOCKET_INPUT_STREAM (parts->input)) : NULL;
+}
+
+static EvpSocketChannel *
+evp_socket_parts_get_output_channel (EvpSocketParts *parts)
+{
+  return parts->output != NULL ? evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (parts->output)) : NULL;
+}
+
 /* Closing */
 
 static void
@@ -170,7 +182,7 @@ evp_socket_stream_abort_channel (GIOStream        *stream,
                                  EvpSocketParts   *parts,
                                  EvpSocketChannel *channel)
 {
-  if (evp_socket_channel_abort (channel, evp_socket_stream_channel_closed_cb, stream))
+  if (channel == NULL || evp_socket_channel_abort (channel, evp_socket_stream_channel_closed_cb, stream))
     return;
   parts->n_busy++;
   g_object_ref (stream); /* given back by the callback */
@@ -183,10 +195,8 @@ evp_socket_stream_close_parts (GIOStream      *stream,
 {
   if (!parts->in_dispose)
     {
-      if (parts->input != NULL)
-        evp_socket_stream_abort_channel (stream, parts, evp_socket_input_stream_get_channel (EVP_SOCKET_INPUT_STREAM (parts->input)));
-      if (parts->output != NULL)
-        evp_socket_stream_abort_channel (stream, parts, evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (parts->output)));
+      evp_socket_stream_abort_channel (stream, parts, evp_socket_parts_get_input_channel (parts));
+      evp_socket_stream_abort_channel (stream, parts, evp_socket_parts_get_output_channel (parts));
     }
   if (parts->output != NULL)
     g_output_stream_close (parts->output, NULL, NULL);
@@ -210,19 +220,22 @@ evp_socket_stream_close_fn (GIOStream    *stream,
   return evp_socket_stream_get_gio_class (stream)->close_fn (stream, cancellable, error);
 }
 
+/* On whose loop to close; NULL: as GIO does. */
 static EvpAbstractEventLoop *
-evp_socket_stream_find_loop (EvpSocketParts *parts)
+evp_socket_stream_dup_loop (EvpSocketParts *parts)
 {
+  EvpSocketChannel *channel;
+  EvpAbstractEventLoop *loop;
+
   if (parts == NULL)
     return NULL;
-  if (parts->find_loop == NULL)
-    return parts->loop;
-  /* a transfer that waits ends where it began */
-  if (parts->input != NULL)
-    return evp_socket_channel_get_loop (evp_socket_input_stream_get_channel (EVP_SOCKET_INPUT_STREAM (parts->input)));
-  if (parts->output != NULL)
-    return evp_socket_channel_get_loop (evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (parts->output)));
-  return parts->find_loop ();
+  channel = evp_socket_parts_get_input_channel (parts);
+  if (channel == NULL)
+    channel = evp_socket_parts_get_output_channel (parts);
+  if (channel == NULL && parts->find_loop != NULL)
+    return parts->find_loop (g_main_context_get_thread_default ());
+  loop = channel != NULL ? evp_socket_channel_get_loop (channel) : parts->loop;
+  return loop != NULL ? g_object_ref (loop) : NULL;
 }
 
 static void
@@ -233,7 +246,7 @@ evp_socket_stream_close_async (GIOStream          *stream,
                                gpointer            user_data)
 {
   EvpSocketParts *parts = evp_socket_parts_get (stream);
-  EvpAbstractEventLoop *loop = evp_socket_stream_find_loop (parts);
+  g_autoptr (EvpAbstractEventLoop) loop = evp_socket_stream_dup_loop (parts);
 
   if (loop == NULL)
     {
