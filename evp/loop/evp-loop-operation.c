@@ -20,16 +20,24 @@ deliver (EvpOperation *operation)
 static void
 deliver_cb (gpointer user_data)
 {
-  deliver (user_data);
+  EvpOperation *operation = user_data;
+
+  operation->n_delivered++;
+  deliver (operation);
 }
 
-/* After the function was called, or when a loop that closes drops what is queued. */
+/*
+ * After the function was called, or when a loop that closes drops what is queued. The function may have
+ * submitted the operation again, and it may have completed again; or even been delivered, in a nested loop.
+ */
 static void
 release_cb (gpointer user_data)
 {
   EvpOperation *operation = user_data;
 
-  if (operation->state == EVP_OPERATION_COMPLETED)
+  if (operation->n_delivered > 0)
+    operation->n_delivered--;
+  else if (operation->state == EVP_OPERATION_COMPLETED)
     deliver (operation);
   evp_operation_unref (operation);
 }

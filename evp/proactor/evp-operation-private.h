@@ -57,6 +57,7 @@ struct _EvpOperation
   guint8 flags;
   guint8 events;        /* POLL: EvpIOEvents */
   gint ref_count;       /* atomic */
+  guint n_delivered;    /* the loop's: calls of the function that still have to be released */
   int fd;
   guint32 index;        /* for whoever executes it */
   gpointer buffer;

@@ -232,6 +232,100 @@ test_close_completed (Fixture *fixture)
   g_assert_cmpint (fixture->result, ==, 3);
 }
 
+static void
+again_cb (EvpOperation *operation,
+          gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  done_cb (operation, user_data);
+  g_assert_cmpint (operation->result, ==, 1);
+  g_assert_cmpint (*(char *) operation->buffer, ==, "abc"[fixture->calls - 1]);
+  if (fixture->calls < 3)
+    submit (fixture, operation);
+}
+
+/* Submitted from inside its function, where it completes at once: called once for each time. */
+static void
+test_again (Fixture *fixture)
+{
+  char buffer[1];
+  g_autoptr (EvpOperation) operation = evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], again_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  g_assert_cmpint (write (fixture->fds[1], "abc", 3), ==, 3);
+  submit (fixture, operation);
+  while (fixture->calls < 3)
+    evp_test_run_until (fixture->loop, &fixture->done);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 3);
+}
+
+static void
+cancel_inside_cb (EvpOperation *operation,
+                  gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  done_cb (operation, user_data);
+  if (fixture->calls > 1)
+    return;
+  submit (fixture, operation);
+  evp_loop_cancel_operation (fixture->loop, operation);
+  g_assert_cmpuint (fixture->calls, ==, 1);
+}
+
+/* The same with one that is cancelled there. */
+static void
+test_cancel_inside (Fixture *fixture)
+{
+  char buffer[1];
+  g_autoptr (EvpOperation) operation =
+    evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], cancel_inside_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  g_assert_cmpint (write (fixture->fds[1], "a", 1), ==, 1);
+  submit (fixture, operation);
+  while (fixture->calls < 2)
+    evp_test_run_ready (fixture->loop);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 2);
+  g_assert_cmpint (fixture->result, ==, -ECANCELED);
+}
+
+static void
+nested_cb (EvpOperation *operation,
+           gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  done_cb (operation, user_data);
+  if (fixture->calls > 1)
+    return;
+  submit (fixture, operation);
+  evp_test_run_until (fixture->loop, &fixture->done);
+  evp_test_run_ready (fixture->loop);
+}
+
+/* And with a loop that runs inside the function. */
+static void
+test_nested (Fixture *fixture)
+{
+  char buffer[1];
+  g_autoptr (EvpOperation) operation = evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], nested_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  g_assert_cmpint (write (fixture->fds[1], "ab", 2), ==, 2);
+  submit (fixture, operation);
+  while (fixture->calls < 2)
+    evp_test_run_ready (fixture->loop);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 2);
+}
+
 /* Somebody else's reader takes the place of the wait, which then ends by cancellation only. */
 static void
 test_replaced (Fixture *fixture)
@@ -347,6 +441,9 @@ main (int    argc,
   add ("poll", test_poll, uring);
   add ("close", test_close, uring);
   add ("close-completed", test_close_completed, FALSE);
+  add ("again", test_again, uring);
+  add ("cancel-inside", test_cancel_inside, uring);
+  add ("nested", test_nested, uring);
   add ("replaced", test_replaced, FALSE);
   add ("drop-elsewhere", test_drop_elsewhere, uring);
   g_test_add_func ("/evp/loop/operation/data", test_data);
