@@ -40,6 +40,7 @@ packages_for ()
     tests)
       echo g++ clang                        # the headers as C++, the second compiler
       echo gjs valac                        # the other languages
+      echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
       echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
       echo python3-docutils gi-docgen       # manual page and reference
       echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
@@ -55,9 +56,9 @@ GLib 2.74 or later, gobject-introspection and PyGObject, then run this script ag
 
   Fedora   dnf install gcc gcc-c++ clang meson ninja-build pkgconf-pkg-config glib2-devel \\
              liburing-devel gettext gobject-introspection-devel python3-gobject gjs vala \\
-             openssl-devel python3-docutils gi-docgen gtk4-devel xorg-x11-server-Xvfb
+             glib-networking gnutls-devel openssl-devel python3-docutils gi-docgen gtk4-devel xorg-x11-server-Xvfb
   Arch     pacman -S --needed base-devel clang meson ninja pkgconf glib2-devel liburing gettext \\
-             gobject-introspection python-gobject gjs vala openssl python-docutils gi-docgen \\
+             gobject-introspection python-gobject gjs vala glib-networking gnutls openssl python-docutils gi-docgen \\
              gtk4 xorg-server-xvfb
 EOF
 }
