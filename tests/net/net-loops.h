@@ -71,10 +71,28 @@ net_make_foreign (void)
   return g_object_new (net_foreign_loop_get_type (), NULL);
 }
 
+static EvpAbstractEventLoop *
+net_make_gio (void)
+{
+  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
+
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+}
+
+static EvpAbstractEventLoop *
+net_make_uring (void)
+{
+  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (NULL);
+
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+}
+
 static const NetLoop net_loops[] = {
   { "selector", net_make_selector, FALSE },
   { "adopted", net_make_selector, TRUE },
   { "foreign", net_make_foreign, FALSE },
+  { "proactor-gio", net_make_gio, FALSE },
+  { "proactor-uring", net_make_uring, FALSE }, /* last: not everywhere */
 };
 
 /* Where every test begins and ends: a loop, a deadline, and nothing left open. */
@@ -147,7 +165,9 @@ net_test_add (const char *what,
               const char *name,
               NetCase     body)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (net_loops); i++)
+  guint n = G_N_ELEMENTS (net_loops) - !evp_capabilities_get ("io-uring");
+
+  for (guint i = 0; i < n; i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/net/%s/%s/%s", what, name, net_loops[i].name);
       NetTest *test = g_new (NetTest, 1);
