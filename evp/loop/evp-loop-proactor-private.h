@@ -16,7 +16,7 @@ EvpLoopProactor *evp_loop_proactor_new           (EvpLoopCore     *core,
                                                   EvpProactor     *proactor);
 /* Whether a proactor was given to a loop before: it cannot be shared. */
 gboolean         evp_loop_proactor_is_taken      (EvpProactor     *proactor);
-/* Borrowed; NULL if there is none here. */
+/* Borrowed. */
 EvpProactor     *evp_loop_proactor_get_proactor  (EvpLoopProactor *self);
 EvpLoopIo       *evp_loop_proactor_get_readiness (EvpLoopProactor *self);
 /* What the proactor cannot do is done by readiness. */

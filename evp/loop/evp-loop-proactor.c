@@ -51,12 +51,7 @@ EvpProactor *
 evp_loop_proactor_get_proactor (EvpLoopProactor *self)
 {
   if (self->proactor == NULL)
-    {
-      EvpProactor *proactor = evp_uring_proactor_new (NULL);
-
-      if (proactor != NULL)
-        take (self, proactor);
-    }
+    take (self, evp_proactor_new_default ());
   return self->proactor;
 }
 
@@ -73,8 +68,7 @@ evp_loop_proactor_submit (EvpLoopProactor *self,
 {
   EvpProactor *proactor = evp_loop_proactor_get_proactor (self);
 
-  if (proactor == NULL
-      || (self->uring == NULL && !evp_proactor_supports (proactor, (EvpOperationKind) operation->kind)))
+  if (self->uring == NULL && !evp_proactor_supports (proactor, (EvpOperationKind) operation->kind))
     return evp_loop_readiness_submit (self->core->loop, operation, error);
 
   if (G_UNLIKELY (!self->attached))
@@ -93,8 +87,7 @@ void
 evp_loop_proactor_cancel (EvpLoopProactor *self,
                           EvpOperation    *operation)
 {
-  if (self->proactor == NULL
-      || (self->uring == NULL && !evp_proactor_supports (self->proactor, (EvpOperationKind) operation->kind)))
+  if (self->uring == NULL && !evp_proactor_supports (self->proactor, (EvpOperationKind) operation->kind))
     {
       evp_loop_readiness_cancel (self->core->loop, operation);
       return;

@@ -271,7 +271,7 @@ evp_proactor_event_loop_new (GMainContext *main_context,
  *
  * Use it from the thread of the loop. O(1).
  *
- * Returns: (transfer none) (nullable): the proactor; `NULL` if there is none here
+ * Returns: (transfer none): the proactor
  *
  * Since: 1.0
  */

@@ -6,11 +6,13 @@
 
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
 #include "evp/policy/evp-abstract-event-loop-policy-private.h"
 #include "evp/policy/evp-base-event-loop-policy-private.h"
 #include "evp/policy/evp-loop-slots-private.h"
 #include "evp/policy/evp-policy-environment-private.h"
+#include "evp/proactor/evp-uring-proactor.h"
 
 /**
  * EvpDefaultEventLoopPolicy:
@@ -100,9 +102,9 @@
  *
  * ## Choosing without a program
  *
- * The environment variables `EVP_CHILD_WATCHER` (pidfd, threaded, safe, fast, multi-loop, glib) and
- * `EVP_SELECTOR` (epoll, poll, select, kqueue) are read when the first policy is made, and become the
- * defaults of the properties of every policy of this class.
+ * The environment variables `EVP_CHILD_WATCHER` (pidfd, threaded, safe, fast, multi-loop, glib),
+ * `EVP_SELECTOR` (epoll, poll, select, kqueue) and `EVP_PROACTOR` (uring, gio) are read when the first
+ * policy is made, and become the defaults of the properties of every policy of this class.
  *
  * May be used from any thread; set properties before others use the policy.
  *
@@ -117,6 +119,7 @@ typedef struct
   GType loop_type;
   GType child_watcher_type; /* G_TYPE_INVALID: the best that works here */
   GType selector_type;      /* G_TYPE_INVALID: the best that works here */
+  GType proactor_type;      /* G_TYPE_INVALID: the best that works here */
   gboolean loop_type_fixed; /* set once, before anybody else sees the policy */
 } EvpDefaultEventLoopPolicyPrivate;
 
@@ -133,6 +136,7 @@ enum
   PROP_LOOP_TYPE = 1,
   PROP_CHILD_WATCHER_TYPE,
   PROP_SELECTOR_TYPE,
+  PROP_PROACTOR_TYPE,
   N_PROPS
 };
 
@@ -226,15 +230,40 @@ make_child_watcher (EvpBaseEventLoopPolicy *policy,
   return make_object (type, 0, NULL, NULL, error);
 }
 
+static EvpSelector *
+make_selector (EvpDefaultEventLoopPolicy *self,
+               GType                      type,
+               GError                   **error)
+{
+  if (!check_type (self, type, EVP_TYPE_SELECTOR, "selector-type", error))
+    return NULL;
+  return make_object (type, 0, NULL, NULL, error);
+}
+
+static EvpProactor *
+make_proactor (EvpDefaultEventLoopPolicy *self,
+               GType                      type,
+               GError                   **error)
+{
+  if (!check_type (self, type, EVP_TYPE_PROACTOR, "proactor-type", error))
+    return NULL;
+  /* says why there is none */
+  if (type == EVP_TYPE_URING_PROACTOR)
+    return evp_uring_proactor_new (error);
+  return make_object (type, 0, NULL, NULL, error);
+}
+
 EvpAbstractEventLoop *
 evp_default_event_loop_policy_make_loop (EvpDefaultEventLoopPolicy *self,
                                          GType                      type,
                                          GError                   **error)
 {
   GType selector_type = read_type (self, &get_private (self)->selector_type);
+  GType proactor_type = read_type (self, &get_private (self)->proactor_type);
   GMainContext *context = evp_loop_creation_get_context ();
   g_autoptr (EvpSelector) selector = NULL;
-  const char *names[] = { "main-context", "selector" };
+  g_autoptr (EvpProactor) proactor = NULL;
+  const char *names[2];
   GValue values[] = { G_VALUE_INIT, G_VALUE_INIT };
   guint n_properties = 0;
   EvpAbstractEventLoop *loop;
@@ -243,10 +272,14 @@ evp_default_event_loop_policy_make_loop (EvpDefaultEventLoopPolicy *self,
     return NULL;
   if (g_type_is_a (type, EVP_TYPE_SELECTOR_EVENT_LOOP) && selector_type != G_TYPE_INVALID)
     {
-      if (!check_type (self, selector_type, EVP_TYPE_SELECTOR, "selector-type", error))
-        return NULL;
-      selector = make_object (selector_type, 0, NULL, NULL, error);
+      selector = make_selector (self, selector_type, error);
       if (selector == NULL)
+        return NULL;
+    }
+  else if (g_type_is_a (type, EVP_TYPE_PROACTOR_EVENT_LOOP) && proactor_type != G_TYPE_INVALID)
+    {
+      proactor = make_proactor (self, proactor_type, error);
+      if (proactor == NULL)
         return NULL;
     }
   if (type == EVP_TYPE_SELECTOR_EVENT_LOOP)
@@ -254,13 +287,21 @@ evp_default_event_loop_policy_make_loop (EvpDefaultEventLoopPolicy *self,
 
   if (g_type_is_a (type, EVP_TYPE_BASE_EVENT_LOOP))
     {
+      names[n_properties] = "main-context";
       g_value_init (&values[n_properties], G_TYPE_MAIN_CONTEXT);
       g_value_set_boxed (&values[n_properties++], context);
     }
   if (selector != NULL)
     {
+      names[n_properties] = "selector";
       g_value_init (&values[n_properties], EVP_TYPE_SELECTOR);
       g_value_set_object (&values[n_properties++], selector);
+    }
+  if (proactor != NULL)
+    {
+      names[n_properties] = "proactor";
+      g_value_init (&values[n_properties], EVP_TYPE_PROACTOR);
+      g_value_set_object (&values[n_properties++], proactor);
     }
   loop = make_object (type, n_properties, names, values, error);
   for (guint i = 0; i < n_properties; i++)
@@ -305,6 +346,9 @@ evp_default_event_loop_policy_get_property (GObject    *object,
     case PROP_SELECTOR_TYPE:
       g_value_set_gtype (value, evp_default_event_loop_policy_get_selector_type (self));
       break;
+    case PROP_PROACTOR_TYPE:
+      g_value_set_gtype (value, evp_default_event_loop_policy_get_proactor_type (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -328,6 +372,9 @@ evp_default_event_loop_policy_set_property (GObject      *object,
       break;
     case PROP_SELECTOR_TYPE:
       evp_default_event_loop_policy_set_selector_type (self, g_value_get_gtype (value));
+      break;
+    case PROP_PROACTOR_TYPE:
+      evp_default_event_loop_policy_set_proactor_type (self, g_value_get_gtype (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -390,6 +437,18 @@ evp_default_event_loop_policy_class_init (EvpDefaultEventLoopPolicyClass *klass)
       g_param_spec_gtype ("selector-type", NULL, NULL, EVP_TYPE_SELECTOR,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
+  /**
+   * EvpDefaultEventLoopPolicy:proactor-type: (getter get_proactor_type) (setter set_proactor_type)
+   *
+   * The type of the proactors of the proactor loops that the policy makes; by default what
+   * `EVP_PROACTOR` names, else [class@Evp.Proactor] itself, which stands for the best that works here.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PROACTOR_TYPE] =
+      g_param_spec_gtype ("proactor-type", NULL, NULL, EVP_TYPE_PROACTOR,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
 
@@ -403,6 +462,7 @@ evp_default_event_loop_policy_init (EvpDefaultEventLoopPolicy *self)
   priv->loop_type = EVP_TYPE_SELECTOR_EVENT_LOOP;
   priv->child_watcher_type = evp_policy_environment_get_child_watcher_type ();
   priv->selector_type = evp_policy_environment_get_selector_type ();
+  priv->proactor_type = evp_policy_environment_get_proactor_type ();
   evp_base_event_loop_policy_set_make_child_watcher (EVP_BASE_EVENT_LOOP_POLICY (self),
                                                      make_child_watcher);
 }
@@ -583,4 +643,50 @@ evp_default_event_loop_policy_set_selector_type (EvpDefaultEventLoopPolicy *self
   if (selector_type == EVP_TYPE_SELECTOR)
     selector_type = G_TYPE_INVALID;
   write_type (self, &get_private (self)->selector_type, selector_type, properties[PROP_SELECTOR_TYPE]);
+}
+
+/**
+ * evp_default_event_loop_policy_get_proactor_type: (get-property proactor-type)
+ * @self: the policy
+ *
+ * Tells of which type the proactors are of the loops that the policy makes.
+ *
+ * May be called from any thread. O(1).
+ *
+ * Returns: the type; [class@Evp.Proactor] itself stands for the best that works here
+ *
+ * Since: 1.0
+ */
+GType
+evp_default_event_loop_policy_get_proactor_type (EvpDefaultEventLoopPolicy *self)
+{
+  GType type;
+
+  g_return_val_if_fail (EVP_IS_DEFAULT_EVENT_LOOP_POLICY (self), G_TYPE_INVALID);
+
+  type = read_type (self, &get_private (self)->proactor_type);
+  return type != G_TYPE_INVALID ? type : EVP_TYPE_PROACTOR;
+}
+
+/**
+ * evp_default_event_loop_policy_set_proactor_type: (set-property proactor-type)
+ * @self: the policy
+ * @proactor_type: a subclass of [class@Evp.Proactor], or that class for the best that works here
+ *
+ * Sets of which type the proactors are of the loops that the policy makes from now on.
+ *
+ * May be called from any thread; the property is notified on that thread. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_default_event_loop_policy_set_proactor_type (EvpDefaultEventLoopPolicy *self,
+                                                 GType                      proactor_type)
+{
+  g_return_if_fail (EVP_IS_DEFAULT_EVENT_LOOP_POLICY (self));
+  g_return_if_fail (g_type_is_a (proactor_type, EVP_TYPE_PROACTOR));
+
+  if (proactor_type == EVP_TYPE_PROACTOR)
+    proactor_type = G_TYPE_INVALID;
+  write_type (self, &get_private (self)->proactor_type, proactor_type, properties[PROP_PROACTOR_TYPE]);
 }

@@ -48,5 +48,10 @@ GType                       evp_default_event_loop_policy_get_selector_type     
 EVP_AVAILABLE_IN_1_0
 void                        evp_default_event_loop_policy_set_selector_type      (EvpDefaultEventLoopPolicy *self,
                                                                                   GType                      selector_type);
+EVP_AVAILABLE_IN_1_0
+GType                       evp_default_event_loop_policy_get_proactor_type      (EvpDefaultEventLoopPolicy *self);
+EVP_AVAILABLE_IN_1_0
+void                        evp_default_event_loop_policy_set_proactor_type      (EvpDefaultEventLoopPolicy *self,
+                                                                                  GType                      proactor_type);
 
 G_END_DECLS

@@ -14,5 +14,6 @@ G_BEGIN_DECLS
 /* The type chosen, or G_TYPE_INVALID for the best that works here. */
 GType evp_policy_environment_get_child_watcher_type (void);
 GType evp_policy_environment_get_selector_type      (void);
+GType evp_policy_environment_get_proactor_type      (void);
 
 G_END_DECLS

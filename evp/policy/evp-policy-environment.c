@@ -6,6 +6,9 @@
 
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/os/evp-capabilities.h"
+#include "evp/proactor/evp-gio-proactor.h"
+#include "evp/proactor/evp-uring-proactor.h"
 #include "evp/selector/evp-epoll-selector.h"
 #include "evp/selector/evp-poll-selector.h"
 #include "evp/selector/evp-select-selector.h"
@@ -23,6 +26,7 @@ typedef struct
 {
   const char *name;
   GType (*get_type) (void); /* NULL if this build does not have it */
+  const char *capability;   /* that it needs; NULL: none */
 } Choice;
 
 static const Choice child_watchers[] = {
@@ -51,16 +55,16 @@ static const Choice selectors[] = {
   { NULL, NULL },
 };
 
-/* No proactor is part of this build; the variable is only checked. */
 static const Choice proactors[] = {
-  { "uring", NULL },
-  { "gio", NULL },
+  { "uring", evp_uring_proactor_get_type, "io-uring" },
+  { "gio", evp_gio_proactor_get_type },
   { NULL, NULL },
 };
 
 /* Written once, before `ready` is. */
 static GType child_watcher_type;
 static GType selector_type;
+static GType proactor_type;
 static gsize ready;
 
 static const Choice *
@@ -73,19 +77,24 @@ find_choice (const Choice *choices,
   return NULL;
 }
 
+static gboolean
+is_available (const Choice *choice)
+{
+  return choice->get_type != NULL && (choice->capability == NULL || evp_capabilities_get (choice->capability));
+}
+
 static GType
 read_choice (const char   *variable,
              const Choice *choices)
 {
   const Choice *choice = find_choice (choices, g_getenv (variable));
 
-  return choice != NULL && choice->get_type != NULL ? choice->get_type () : G_TYPE_INVALID;
+  return choice != NULL && is_available (choice) ? choice->get_type () : G_TYPE_INVALID;
 }
 
 static void
 check_choice (const char   *variable,
-              const Choice *choices,
-              gboolean      needed)
+              const Choice *choices)
 {
   const char *value = g_getenv (variable);
   const Choice *choice = find_choice (choices, value);
@@ -102,11 +111,11 @@ check_choice (const char   *variable,
           /* Translators: name of an environment variable, its value, a list of values */
           _("%s=%s is not known and is ignored; known are: %s"), variable, value, known->str);
     }
-  else if (needed && choice->get_type == NULL)
+  else if (!is_available (choice))
     {
       known = g_string_new (NULL);
       for (const Choice *other = choices; other->name != NULL; other++)
-        if (other->get_type != NULL)
+        if (is_available (other))
           g_string_append_printf (known, "%s%s", known->len > 0 ? ", " : "", other->name);
       evp_warn_runtime (
           /* Translators: name of an environment variable, its value, a list of values */
@@ -122,12 +131,13 @@ read_environment (void)
     return;
   child_watcher_type = read_choice ("EVP_CHILD_WATCHER", child_watchers);
   selector_type = read_choice ("EVP_SELECTOR", selectors);
+  proactor_type = read_choice ("EVP_PROACTOR", proactors);
   g_once_init_leave (&ready, 1);
 
   /* outside, since a log writer may do anything */
-  check_choice ("EVP_CHILD_WATCHER", child_watchers, TRUE);
-  check_choice ("EVP_SELECTOR", selectors, TRUE);
-  check_choice ("EVP_PROACTOR", proactors, FALSE);
+  check_choice ("EVP_CHILD_WATCHER", child_watchers);
+  check_choice ("EVP_SELECTOR", selectors);
+  check_choice ("EVP_PROACTOR", proactors);
 }
 
 GType
@@ -142,4 +152,11 @@ evp_policy_environment_get_selector_type (void)
 {
   read_environment ();
   return selector_type;
+}
+
+GType
+evp_policy_environment_get_proactor_type (void)
+{
+  read_environment ();
+  return proactor_type;
 }

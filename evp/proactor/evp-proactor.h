@@ -52,6 +52,9 @@ struct _EvpProactorClass
 };
 
 EVP_AVAILABLE_IN_1_0
+EvpProactor *evp_proactor_new_default (void) G_GNUC_WARN_UNUSED_RESULT;
+
+EVP_AVAILABLE_IN_1_0
 void     evp_proactor_attach   (EvpProactor     *self,
                                 GMainContext    *context);
 EVP_AVAILABLE_IN_1_0

@@ -98,6 +98,22 @@ wanted_selector (void)
   return NULL;
 }
 
+/* EVP_PROACTOR, or what spoke for the one and against the other. */
+static char *
+why_proactor (const char *type_name)
+{
+  const char *value = g_getenv ("EVP_PROACTOR");
+  const char *reason = evp_capabilities_explain ("io-uring");
+  gboolean is_uring = g_strcmp0 (type_name, "EvpUringProactor") == 0;
+
+  if (g_strcmp0 (value, is_uring ? "uring" : "gio") == 0)
+    return why_variable ("EVP_PROACTOR");
+  if (reason == NULL)
+    return g_strdup (is_uring ? _("io_uring works here") : _("chosen by the policy, though io_uring works here"));
+  /* Translators: %s is a sentence that says why */
+  return g_strdup_printf (_("io_uring cannot be used: %s"), reason);
+}
+
 static const char *
 wanted_watcher (void)
 {
@@ -142,8 +158,7 @@ collect_defaults (GArray *defaults)
       g_object_get (loop, "proactor", &proactor, NULL);
       add_default (defaults, "proactor", _("proactor"),
                    proactor != NULL ? g_strdup (G_OBJECT_TYPE_NAME (proactor)) : NULL,
-                   evp_capabilities_get ("io-uring") ? g_strdup (_("io_uring works here"))
-                                                     : g_strdup (evp_capabilities_explain ("io-uring")));
+                   proactor != NULL ? why_proactor (G_OBJECT_TYPE_NAME (proactor)) : NULL);
     }
   else
     add_default (defaults, "proactor", _("proactor"), NULL, g_strdup (_("the event loop has none")));

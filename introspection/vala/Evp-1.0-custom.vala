@@ -5,4 +5,8 @@ namespace Evp {
 		[CCode (cname = "evp_selector_new_default")]
 		public static Evp.Selector new_default ();
 	}
+	public abstract class Proactor : GLib.Object {
+		[CCode (cname = "evp_proactor_new_default")]
+		public static Evp.Proactor new_default ();
+	}
 }

@@ -11,8 +11,12 @@ G_BEGIN_DECLS
 /* A fresh one; NULL with @error if this machine has none. */
 typedef EvpProactor *(*ContractProactorNew) (GError **error);
 
-/* Adds the cases as /evp/proactor/@name/contract/…. */
-void contract_proactor_add (const char         *name,
-                            ContractProactorNew make);
+/* What a loop asks such a proactor before it sleeps: TRUE if there is something to collect already. */
+typedef gboolean (*ContractProactorPrepare) (EvpProactor *proactor);
+
+/* Adds the cases as /evp/proactor/@name/contract/…; @prepare may be NULL. */
+void contract_proactor_add (const char             *name,
+                            ContractProactorNew     make,
+                            ContractProactorPrepare prepare);
 
 G_END_DECLS

@@ -19,6 +19,7 @@ typedef struct
 {
   const char *name;
   EvpAbstractChildWatcher *(*make) (void);
+  ContractWatcherLoop make_loop;
   ContractWatcherFlags flags;
 } Contract;
 
@@ -72,10 +73,18 @@ destroy_cb (gpointer user_data)
 }
 
 static EvpAbstractEventLoop *
+make_selector_loop (GError **error)
+{
+  return evp_selector_event_loop_new (NULL, NULL, error);
+}
+
+static ContractWatcherLoop make_loop; /* of the contract whose case runs */
+
+static EvpAbstractEventLoop *
 new_loop (void)
 {
   g_autoptr (GError) error = NULL;
-  EvpAbstractEventLoop *loop = evp_selector_event_loop_new (NULL, NULL, &error);
+  EvpAbstractEventLoop *loop = make_loop (&error);
 
   g_assert_no_error (error);
   return loop;
@@ -170,6 +179,7 @@ setup (Fixture      *f,
   f->deadline = evp_test_deadline_start (60, contract->name);
   f->leaks = evp_test_leaks_begin ();
   f->n_warnings = evp_warn_runtime_get_count ();
+  make_loop = contract->make_loop;
   f->loop = new_loop ();
   f->watcher = contract->make ();
   attach (f->watcher, f->loop);
@@ -698,7 +708,7 @@ test_closed_loop (Fixture      *f,
   warning = evp_warn_runtime_dup_last ();
   number = g_strdup_printf ("%d", (int) child.pid);
   g_assert_nonnull (strstr (warning, number));
-  g_assert_nonnull (strstr (warning, "EvpSelectorEventLoop"));
+  g_assert_nonnull (strstr (warning, G_OBJECT_TYPE_NAME (f->loop)));
 
   /* reaped by those that are able to */
   reap (child.pid);
@@ -874,6 +884,15 @@ contract_watcher_add (const char               *name,
                       EvpAbstractChildWatcher *(*make) (void),
                       ContractWatcherFlags      flags)
 {
+  contract_watcher_add_with_loop (name, make, make_selector_loop, flags);
+}
+
+void
+contract_watcher_add_with_loop (const char               *name,
+                                EvpAbstractChildWatcher *(*make) (void),
+                                ContractWatcherLoop       loop,
+                                ContractWatcherFlags      flags)
+{
   static Contract contracts[16]; /* they are used as long as the program lives */
   static guint n_contracts;
   Contract *contract = &contracts[n_contracts++];
@@ -906,6 +925,7 @@ contract_watcher_add (const char               *name,
   g_assert_cmpuint (n_contracts, <=, G_N_ELEMENTS (contracts));
   contract->name = g_intern_string (name);
   contract->make = make;
+  contract->make_loop = loop;
   contract->flags = flags;
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {

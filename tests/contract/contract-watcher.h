@@ -44,4 +44,12 @@ void contract_watcher_add (const char               *name,
                            EvpAbstractChildWatcher *(*make) (void),
                            ContractWatcherFlags      flags);
 
+/* The same with loops of another kind. */
+typedef EvpAbstractEventLoop *(*ContractWatcherLoop) (GError **error);
+
+void contract_watcher_add_with_loop (const char               *name,
+                                     EvpAbstractChildWatcher *(*make) (void),
+                                     ContractWatcherLoop       loop,
+                                     ContractWatcherFlags      flags);
+
 G_END_DECLS

@@ -7,6 +7,7 @@
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
 #include "evp/os/evp-capabilities.h"
+#include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-uring-proactor.h"
 #include "evp/selector/evp-poll-selector.h"
 #include "evp/selector/evp-select-selector.h"
@@ -47,6 +48,15 @@ make_uring (GMainContext *context,
   return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, "main-context", context, NULL);
 }
 
+static EvpAbstractEventLoop *
+make_gio (GMainContext *context,
+          GError      **error)
+{
+  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
+
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, "main-context", context, NULL);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -59,6 +69,7 @@ main (int    argc,
   contract_loop_add ("selector", make_default, all);
   contract_loop_add ("selector-poll", make_poll, all | CONTRACT_LOOP_STALE_REPORTS);
   contract_loop_add ("selector-select", make_select, all | CONTRACT_LOOP_STALE_REPORTS);
+  contract_loop_add ("proactor-gio", make_gio, all);
   if (evp_capabilities_get ("io-uring"))
     contract_loop_add ("proactor-uring", make_uring, all);
   else

@@ -4,12 +4,20 @@
 
 #include "contract/contract-proactor.h"
 
+#include "evp/os/evp-capabilities.h"
 #include "evp/proactor/evp-gio-proactor.h"
+#include "evp/proactor/evp-uring-proactor-private.h"
 
 static EvpProactor *
 make_gio (GError **error)
 {
   return evp_gio_proactor_new ();
+}
+
+static gboolean
+prepare_uring (EvpProactor *proactor)
+{
+  return evp_uring_proactor_prepare (EVP_URING_PROACTOR (proactor));
 }
 
 int
@@ -18,7 +26,11 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  contract_proactor_add ("gio-proactor", make_gio);
+  contract_proactor_add ("gio-proactor", make_gio, NULL);
+  if (evp_capabilities_get ("io-uring"))
+    contract_proactor_add ("uring-proactor", evp_uring_proactor_new, prepare_uring);
+  else
+    g_test_message ("uring-proactor is skipped: %s", evp_capabilities_explain ("io-uring"));
 
   return g_test_run ();
 }

@@ -332,6 +332,52 @@ test_selector_type (void)
   g_assert_true (evp_default_event_loop_policy_get_selector_type (self) == EVP_TYPE_SELECTOR);
 }
 
+/* Rules: V-12 */
+static void
+test_choose_proactor (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_proactor_event_loop_policy_new ();
+  EvpDefaultEventLoopPolicy *self = EVP_DEFAULT_EVENT_LOOP_POLICY (policy);
+  g_autoptr (EvpProactor) best = evp_proactor_new_default ();
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop;
+  EvpProactor *proactor;
+
+  g_assert_true (evp_default_event_loop_policy_get_proactor_type (self) == EVP_TYPE_PROACTOR);
+  loop = evp_event_loop_policy_new_event_loop (policy, &error);
+  g_assert_no_error (error);
+  proactor = evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop));
+  g_assert_true (G_OBJECT_TYPE (proactor) == G_OBJECT_TYPE (best));
+  close_and_unref (loop);
+
+  evp_default_event_loop_policy_set_proactor_type (self, EVP_TYPE_GIO_PROACTOR);
+  loop = evp_event_loop_policy_new_event_loop (policy, &error);
+  g_assert_no_error (error);
+  g_assert_true (EVP_IS_GIO_PROACTOR (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop))));
+  close_and_unref (loop);
+
+  /* where there is none, it is said why */
+  evp_default_event_loop_policy_set_proactor_type (self, EVP_TYPE_URING_PROACTOR);
+  loop = evp_event_loop_policy_new_event_loop (policy, &error);
+  if (evp_capabilities_get ("io-uring"))
+    {
+      g_assert_no_error (error);
+      g_assert_true (EVP_IS_URING_PROACTOR (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop))));
+      close_and_unref (loop);
+    }
+  else
+    {
+      g_assert_null (loop);
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+      g_assert_nonnull (strstr (error->message, evp_capabilities_explain ("io-uring")));
+      g_clear_error (&error);
+    }
+
+  /* an abstract class stands for the best, or is refused */
+  evp_default_event_loop_policy_set_proactor_type (self, EVP_TYPE_PROACTOR);
+  g_assert_true (evp_default_event_loop_policy_get_proactor_type (self) == EVP_TYPE_PROACTOR);
+}
+
 /* Rules: V-9, V-10 */
 static void
 test_fixed_loop_types (void)
@@ -449,7 +495,8 @@ test_environment (void)
     { "EVP_SELECTOR", "epoll", "selector-type", "EvpEpollSelector" },
 #endif
     { "EVP_SELECTOR", "", "selector-type", "EvpSelector" },
-    { "EVP_PROACTOR", "gio", "selector-type", "EvpSelector" },
+    { "EVP_PROACTOR", "gio", "proactor-type", "EvpGioProactor" },
+    { "EVP_PROACTOR", "", "proactor-type", "EvpProactor" },
   };
 
   if (g_test_subprocess ())
@@ -518,6 +565,7 @@ main (int    argc,
   g_test_add_func ("/evp/policy/default-event-loop-policy/loop-type", test_loop_type);
   g_test_add_func ("/evp/policy/default-event-loop-policy/child-watcher-type", test_child_watcher_type);
   g_test_add_func ("/evp/policy/default-event-loop-policy/selector-type", test_selector_type);
+  g_test_add_func ("/evp/policy/default-event-loop-policy/choose-proactor", test_choose_proactor);
   g_test_add_func ("/evp/policy/default-event-loop-policy/fixed-loop-types", test_fixed_loop_types);
   g_test_add_func ("/evp/policy/default-event-loop-policy/proactor-type", test_proactor_type);
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)

@@ -61,7 +61,8 @@ class Info(evptool.ToolTest):
                 ('EVP_CHILD_WATCHER', 'safe', 'child-watcher', 'EvpSafeChildWatcher'),
                 ('EVP_CHILD_WATCHER', 'fast', 'child-watcher', 'EvpFastChildWatcher'),
                 ('EVP_CHILD_WATCHER', 'multi-loop', 'child-watcher', 'EvpMultiLoopChildWatcher'),
-                ('EVP_CHILD_WATCHER', 'glib', 'child-watcher', 'EvpGLibChildWatcher')]:
+                ('EVP_CHILD_WATCHER', 'glib', 'child-watcher', 'EvpGLibChildWatcher'),
+                ('EVP_POLICY', 'proactor', 'policy', 'EvpProactorEventLoopPolicy')]:
             with self.subTest(variable=variable, value=value):
                 default = self.info(**{variable: value})['defaults'][name]
                 self.assertEqual(default['type'], expected)
@@ -88,13 +89,26 @@ class Info(evptool.ToolTest):
         self.assertEqual(default['type'], 'ModulePolicy')
         self.assertIn('from-a-module', default['reason'])
 
-    def test_no_loop(self):
-        """Where a policy has no loop, that is said, and everything else too."""
+    def test_proactor(self):
+        """The best that works, or the one that was asked for, and why."""
+        # Rules: V-9, V-14
         info = self.info(EVP_POLICY='proactor')
-        loop = info['defaults']['loop']
-        if loop['type'] is None:
-            self.assertTrue(loop['reason'])
-        self.assertEqual(info['defaults']['policy']['type'], 'EvpProactorEventLoopPolicy')
+        uring = info['capabilities']['io-uring']
+        self.assertEqual(info['defaults']['loop']['type'], 'EvpProactorEventLoop')
+        proactor = info['defaults']['proactor']
+        self.assertEqual(proactor['type'], 'EvpUringProactor' if uring['works'] else 'EvpGioProactor')
+        if not uring['works']:
+            self.assertIn(uring['reason'], proactor['reason'])
+
+        proactor = self.info(EVP_POLICY='proactor', EVP_PROACTOR='gio')['defaults']['proactor']
+        self.assertEqual(proactor['type'], 'EvpGioProactor')
+        self.assertIn('EVP_PROACTOR=gio', proactor['reason'])
+        result = self.evp('info', '--json', env={'EVP_POLICY': 'proactor', 'EVP_PROACTOR': 'uring'})
+        if uring['works']:
+            self.assertIn('EVP_PROACTOR=uring', json.loads(result.out)['defaults']['proactor']['reason'])
+        else:
+            self.assertIn('EVP_PROACTOR=uring', result.err.decode())
+            self.assertIn(uring['reason'], json.loads(result.out)['defaults']['proactor']['reason'])
 
 
 @unittest.skipUnless(evptool.LOCALES, 'built without translations')

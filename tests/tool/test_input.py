@@ -140,11 +140,14 @@ class Arguments(evptool.ToolTest):
         # once is enough
         self.assertNotIn('EVP_POLICY', result.err.decode())
 
-    def test_unavailable_policy(self):
-        """One that exists but has no loop here says why."""
-        result = self.evp('run', '--policy', 'proactor', commands=['true'])
-        if result.status != 0:
-            self.assertUsage(result)
+    def test_policies(self):
+        # Rules: V-9
+        for policy, proactor in [('selector', ''), ('main-context', ''), ('proactor', ''), ('proactor', 'gio')]:
+            with self.subTest(policy=policy, proactor=proactor):
+                result = self.evp('run', '--policy', policy, commands=['echo worked'],
+                                  env={'EVP_PROACTOR': proactor})
+                self.assertEqual((result.status, result.err), (0, b''))
+                self.assertIn('worked', result.out.decode())
 
     def test_no_command(self):
         self.assertUsage(self.evp('run', '--', commands=['true']), '--')
