@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/handle/evp-timer-handle.h"
 #include "evp/loop/evp-loop-task-private.h"
+#include "evp/net/evp-socket-stream-private.h"
 #include "evp/net/evp-tls-options-private.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ typedef struct
   GMainContext *context;
   EvpLoopTask *task;          /* NULL: it has returned */
   GCancellable *cancellable;  /* ends the handshake, whatever the reason */
+  GSource *waiting;           /* for the client; NULL: not waiting */
   EvpTimerHandle *timer;      /* borrowed from the loop; NULL: it has run, or is not wanted any more */
   double timeout;
   double shutdown_timeout;
@@ -44,6 +46,7 @@ evp_tls_handshake_free (gpointer user_data)
   g_clear_object (&self->task);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->stream);
+  g_clear_pointer (&self->waiting, g_source_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_free (self);
 }
@@ -117,6 +120,8 @@ evp_tls_handshake_complete (EvpTlsHandshake *self,
   /* without a task the loop was closed in between, and nobody waits for the stream */
   if (error != NULL || task == NULL)
     evp_tls_handshake_close_stream (self);
+  else
+    evp_socket_stream_set_patience (self->stream, self->shutdown_timeout);
   g_object_set_qdata (G_OBJECT (connection), evp_tls_handshake_quark (), NULL);
 
   if (task == NULL)
@@ -155,6 +160,7 @@ evp_tls_handshake_readable_cb (GObject *stream,
   EvpTlsHandshake *self = evp_tls_handshake_of (user_data);
   GError *error = NULL;
 
+  g_clear_pointer (&self->waiting, g_source_unref);
   if (g_cancellable_set_error_if_cancelled (self->cancellable, &error))
     evp_tls_handshake_complete (self, error);
   else
@@ -170,14 +176,14 @@ static void
 evp_tls_handshake_wait_for_client (EvpTlsHandshake *self)
 {
   GPollableInputStream *in = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (self->stream));
-  g_autoptr (GSource) source = NULL;
+  GSource *source;
 
   if (g_pollable_input_stream_is_readable (in))
     {
       evp_tls_handshake_begin (self);
       return;
     }
-  source = g_pollable_input_stream_create_source (in, self->cancellable);
+  source = self->waiting = g_pollable_input_stream_create_source (in, self->cancellable);
   g_source_set_callback (source, G_SOURCE_FUNC (evp_tls_handshake_readable_cb),
                          g_object_ref (self->connection), g_object_unref);
   g_source_set_static_name (source, "[evp] the first bytes of a TLS client");
@@ -206,9 +212,13 @@ evp_tls_handshake_timer_dropped (gpointer user_data)
     return;
   self->timer = NULL;
   task = g_steal_pointer (&self->task);
-  /* it may never be iterated again, and then takes the source that waits in it along */
-  g_clear_pointer (&self->context, g_main_context_unref);
   g_cancellable_cancel (self->cancellable);
+  if (self->waiting != NULL)
+    {
+      /* its context may never be iterated again */
+      g_source_destroy (self->waiting);
+      evp_tls_handshake_close_stream (self);
+    }
   evp_loop_task_return_error_now (task, g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
                                                              _("The event loop is closed; make a new one")));
 }

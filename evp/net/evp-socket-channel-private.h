@@ -44,6 +44,7 @@ struct _EvpSocketChannel
   GMainContext *context;          /* not owned: the thread-default one for which the loop was found */
   EvpOperation *operation;        /* made with the first request */
   gboolean closed;
+  gint64 patience_us;             /* of blocking writes; -1: without end */
 
   /* the transfer that has not ended; GIO allows one at a time and keeps the stream alive for it */
   EvpLoopTask *task;

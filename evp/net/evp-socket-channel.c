@@ -317,6 +317,7 @@ evp_socket_channel_init (EvpSocketChannel     *self,
   self->socket = g_object_ref (socket);
   self->direction = direction;
   self->find_loop = find_loop;
+  self->patience_us = -1;
   g_set_object (&self->loop, loop);
 }
 

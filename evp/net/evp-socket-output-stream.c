@@ -29,8 +29,16 @@ evp_socket_output_stream_write_fn (GOutputStream *stream,
                                    GCancellable  *cancellable,
                                    GError       **error)
 {
-  return g_socket_send_with_blocking (EVP_SOCKET_OUTPUT_STREAM (stream)->channel.socket, buffer, count,
-                                      TRUE, cancellable, error);
+  EvpSocketChannel *channel = &EVP_SOCKET_OUTPUT_STREAM (stream)->channel;
+  const GOutputVector vector = { buffer, count };
+  gsize n_written;
+
+  if (channel->patience_us < 0)
+    return g_socket_send_with_blocking (channel->socket, buffer, count, TRUE, cancellable, error);
+  if (evp_socket_channel_writev (channel, &vector, 1, channel->patience_us, &n_written, cancellable, error)
+      != G_POLLABLE_RETURN_OK)
+    return -1;
+  return (gssize) n_written;
 }
 
 static gboolean
@@ -42,7 +50,8 @@ evp_socket_output_stream_writev_fn (GOutputStream       *stream,
                                     GError             **error)
 {
   return evp_socket_channel_writev (&EVP_SOCKET_OUTPUT_STREAM (stream)->channel, vectors, n_vectors,
-                                    -1, n_written, cancellable, error) == G_POLLABLE_RETURN_OK;
+                                    EVP_SOCKET_OUTPUT_STREAM (stream)->channel.patience_us,
+                                    n_written, cancellable, error) == G_POLLABLE_RETURN_OK;
 }
 
 static gboolean

@@ -130,11 +130,19 @@ evp_socket_source_finalize (GSource *source)
   g_object_unref (((EvpSocketSource *) source)->stream);
 }
 
+/* A parent gives its children a closure, which is never called. GLib wants to know how it would be. */
+static gboolean
+evp_socket_source_closure_cb (gpointer user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
 static GSourceFuncs evp_socket_source_funcs = {
   .prepare = evp_socket_source_prepare,
   .check = evp_socket_source_check,
   .dispatch = evp_socket_source_dispatch,
   .finalize = evp_socket_source_finalize,
+  .closure_callback = evp_socket_source_closure_cb,
 };
 
 GSource *

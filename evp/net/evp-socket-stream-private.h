@@ -25,6 +25,13 @@ GIOStream *evp_socket_stream_new    (EvpAbstractEventLoop *loop,
 void       evp_socket_stream_attach (GIOStream            *connection,
                                      EvpAbstractEventLoop *loop,
                                      EvpSocketLoopFunc     find_loop);
+/*
+ * How long a blocking write waits for the peer to take anything; without, for ever. TLS says its good-bye so. Does
+ * nothing to a connection of somebody else.
+ */
+void       evp_socket_stream_set_patience
+                                    (GIOStream            *connection,
+                                     double                seconds);
 /* Sets the functions of a class of connections; those that nothing was attached to do as GIO does. */
 void       evp_socket_stream_set_functions
                                     (GIOStreamClass       *klass);

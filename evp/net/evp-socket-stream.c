@@ -4,6 +4,7 @@
 
 #include "evp/net/evp-socket-stream-private.h"
 
+#include "evp/loop/evp-loop-post-private.h"
 #include "evp/net/evp-socket-input-stream-private.h"
 #include "evp/net/evp-socket-output-stream-private.h"
 
@@ -204,6 +205,43 @@ evp_socket_stream_close_parts (GIOStream      *stream,
     g_input_stream_close (parts->input, NULL, NULL);
 }
 
+static void
+evp_socket_stream_close_on_loop_cb (gpointer user_data)
+{
+  g_autoptr (GIOStream) stream = user_data;
+  EvpSocketParts *parts = evp_socket_parts_get (stream);
+
+  evp_socket_stream_close_parts (stream, parts);
+  if (parts->n_busy == 0)
+    evp_socket_stream_finish_close (stream, parts, FALSE);
+}
+
+/*
+ * A TLS connection closes what is below it on a thread of its own. Operations are the loop's, and the
+ * descriptor must outlive them.
+ */
+static gboolean
+evp_socket_stream_close_elsewhere (GIOStream      *stream,
+                                   EvpSocketParts *parts)
+{
+  EvpSocketChannel *channels[2] = {
+    evp_socket_parts_get_input_channel (parts), evp_socket_parts_get_output_channel (parts)
+  };
+
+  if (parts->in_dispose)
+    return FALSE;
+  for (int i = 0; i < 2; i++)
+    if (channels[i] != NULL && channels[i]->operation != NULL
+        && !evp_loop_is_local_thread (channels[i]->loop, channels[i]->thread))
+      {
+        parts->close_task = evp_loop_task_new (channels[i]->loop, stream, evp_socket_stream_close_elsewhere,
+                                               NULL, NULL, NULL);
+        evp_loop_post_release (channels[i]->loop, evp_socket_stream_close_on_loop_cb, g_object_ref (stream));
+        return TRUE;
+      }
+  return FALSE;
+}
+
 static gboolean
 evp_socket_stream_close_fn (GIOStream    *stream,
                             GCancellable *cancellable,
@@ -213,6 +251,8 @@ evp_socket_stream_close_fn (GIOStream    *stream,
 
   if (parts != NULL)
     {
+      if (evp_socket_stream_close_elsewhere (stream, parts))
+        return TRUE;
       evp_socket_stream_close_parts (stream, parts);
       if (parts->n_busy > 0)
         return TRUE; /* the descriptor goes when the kernel has let go of it */
@@ -341,6 +381,17 @@ evp_socket_stream_attach (GIOStream            *connection,
   g_set_object (&parts->loop, loop);
   parts->find_loop = find_loop;
   g_object_set_qdata_full (G_OBJECT (connection), evp_socket_parts_quark (), parts, evp_socket_parts_free);
+}
+
+void
+evp_socket_stream_set_patience (GIOStream *connection,
+                                double     seconds)
+{
+  EvpSocketParts *parts = evp_socket_parts_get (connection);
+
+  if (parts != NULL)
+    evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (evp_socket_stream_get_output_stream (connection)))
+      ->patience_us = (gint64) MIN (seconds * 1e6, (double) G_MAXINT32 * 1000);
 }
 
 void

@@ -255,9 +255,10 @@ evp_tls_options_class_init (EvpTlsOptionsClass *klass)
   /**
    * EvpTlsOptions:shutdown-timeout:
    *
-   * The seconds for which closing waits until the other end takes TLS's message of the end. More than 0; 30 by
-   * default. It is rounded up to whole seconds, and is kept where it has effect: on connections
-   * made by an Evp loop.
+   * The seconds for which closing waits until the other end takes the message of the end. More than 0; 30 by
+   * default. Connections that were made by a loop, or by GIO after
+   * [func@Evp.socket_connection_register], keep it; with others the cancellable of
+   * [method@Gio.IOStream.close_async] is what limits closing. An answer is never waited for.
    *
    * Since: 1.0
    */
