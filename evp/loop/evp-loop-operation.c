@@ -68,6 +68,8 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
 
   g_return_val_if_fail (operation->state == EVP_OPERATION_IDLE, FALSE);
 
+  if (operation->loop != loop || operation->slots == NULL)
+    operation->slots = EVP_EVENT_LOOP_GET_IFACE (loop);
   operation->loop = loop;
   operation->complete_func = complete_cb;
   operation->state = EVP_OPERATION_SUBMITTED;
@@ -76,7 +78,7 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
   evp_operation_ref (operation); /* given back by release_cb() */
 
   /* by readiness it is made when there is something to put into it */
-  iface = EVP_EVENT_LOOP_GET_IFACE (loop);
+  iface = operation->slots;
   if ((operation->flags & EVP_OPERATION_ALLOCATE) != 0 && iface->submit_operation != evp_loop_readiness_submit)
     {
       operation->buffer = g_try_malloc (operation->length);
@@ -101,7 +103,7 @@ evp_loop_cancel_operation (EvpAbstractEventLoop *loop,
   if (operation->state != EVP_OPERATION_SUBMITTED || (operation->flags & EVP_OPERATION_CANCELLING) != 0)
     return;
   operation->flags |= EVP_OPERATION_CANCELLING;
-  EVP_EVENT_LOOP_GET_IFACE (loop)->cancel_operation (loop, operation);
+  ((EvpAbstractEventLoopInterface *) operation->slots)->cancel_operation (loop, operation);
 }
 
 void
@@ -113,6 +115,7 @@ evp_loop_retire_operation (EvpOperation *operation)
     operation->engine_free (operation);
   operation->engine_free = NULL;
   operation->engine_data = NULL;
+  operation->slots = NULL;
   operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
 }
 

@@ -78,6 +78,24 @@ void                  evp_loop_task_return_error_now   (EvpLoopTask         *sel
  */
 void                  evp_loop_task_release           (EvpLoopTask          *self);
 
+/*
+ * A task for an object that keeps its own to use them again, and that refers to the loop: @self is NULL or has been
+ * parked. The task has no references to loop and source of its own, which are there for as long as the
+ * call is under way.
+ */
+EvpLoopTask          *evp_loop_task_renew             (EvpLoopTask          *self,
+                                                       EvpAbstractEventLoop *loop,
+                                                       gpointer              source_object,
+                                                       gpointer              tag,
+                                                       GCancellable         *cancellable,
+                                                       GAsyncReadyCallback   callback,
+                                                       gpointer              user_data);
+/*
+ * After it has returned, and while the source is there: TRUE if it can be used again. Else somebody has kept
+ * it, or its callback is still to be called: it gets references like any other, and is to be unreferenced.
+ */
+gboolean              evp_loop_task_park              (EvpLoopTask          *self);
+
 gboolean              evp_loop_task_is_valid          (gpointer              result,
                                                        gpointer              source_object,
                                                        gpointer              tag);

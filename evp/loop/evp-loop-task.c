@@ -18,6 +18,7 @@ struct _EvpLoopTask
   GCancellable *cancellable;
   GAsyncReadyCallback callback;
   gpointer user_data;
+  gboolean borrows; /* see evp_loop_task_renew() */
 
   /* the loop's thread only */
   EvpLoopTaskFunc cancel_func;
@@ -164,7 +165,7 @@ evp_loop_task_clear (EvpLoopTask *self)
   g_clear_error (&self->error);
   g_clear_object (&self->cancellable);
   /* the loop itself, most times: one reference will do */
-  if (self->source_object != (GObject *) self->loop)
+  if (self->source_object != (GObject *) self->loop && !self->borrows)
     g_clear_object (&self->source_object);
   self->source_object = NULL;
 }
@@ -175,7 +176,8 @@ evp_loop_task_finalize (GObject *object)
   EvpLoopTask *self = EVP_LOOP_TASK (object);
 
   evp_loop_task_clear (self);
-  g_clear_object (&self->loop);
+  if (!self->borrows)
+    g_clear_object (&self->loop);
 
   G_OBJECT_CLASS (evp_loop_task_parent_class)->finalize (object);
 }
@@ -225,6 +227,52 @@ evp_loop_task_new (EvpAbstractEventLoop *loop,
   self->callback = callback;
   self->user_data = user_data;
   return self;
+}
+
+EvpLoopTask *
+evp_loop_task_renew (EvpLoopTask          *self,
+                     EvpAbstractEventLoop *loop,
+                     gpointer              source_object,
+                     gpointer              tag,
+                     GCancellable         *cancellable,
+                     GAsyncReadyCallback   callback,
+                     gpointer              user_data)
+{
+  if (self == NULL)
+    self = g_object_new (EVP_TYPE_LOOP_TASK, NULL);
+  self->borrows = TRUE;
+  self->loop = loop;
+  self->source_object = source_object;
+  self->tag = tag;
+  if (cancellable != NULL)
+    self->cancellable = g_object_ref (cancellable);
+  self->callback = callback;
+  self->user_data = user_data;
+  return self;
+}
+
+gboolean
+evp_loop_task_park (EvpLoopTask *self)
+{
+  GObject *object = (GObject *) self;
+
+  /* as in evp_loop_task_release() */
+  if (self->returned && g_atomic_int_get (&object->ref_count) == 1 && g_atomic_pointer_get (&object->qdata) == NULL)
+    {
+      if (G_UNLIKELY (self->cancellable != NULL || self->error != NULL || self->pointer != NULL))
+        {
+          evp_loop_task_clear_pointer (self);
+          g_clear_error (&self->error);
+          g_clear_object (&self->cancellable);
+        }
+      self->returned = FALSE;
+      self->integer = 0;
+      return TRUE;
+    }
+  g_object_ref (self->loop);
+  g_object_ref (self->source_object);
+  self->borrows = FALSE;
+  return FALSE;
 }
 
 EvpAbstractEventLoop *

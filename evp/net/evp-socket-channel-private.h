@@ -48,6 +48,7 @@ struct _EvpSocketChannel
 
   /* the transfer that has not ended; GIO allows one at a time and keeps the stream alive for it */
   EvpLoopTask *task;
+  EvpLoopTask *spare;             /* for the next one */
   gpointer buffer;                /* a write only reads it */
   gsize count;
   const GOutputVector *vectors;   /* instead of `buffer`, if there are any */
@@ -87,6 +88,15 @@ void                  evp_socket_channel_writev_async   (EvpSocketChannel     *s
                                                          GCancellable         *cancellable,
                                                          GAsyncReadyCallback   callback,
                                                          gpointer              user_data);
+/* What the socket has, or takes, right now. */
+gssize                evp_socket_channel_receive        (EvpSocketChannel     *self,
+                                                         void                 *buffer,
+                                                         gsize                 count,
+                                                         GError              **error);
+gssize                evp_socket_channel_send           (EvpSocketChannel     *self,
+                                                         const void           *buffer,
+                                                         gsize                 count,
+                                                         GError              **error);
 /* Sends right here: waits for ever with -1 as @timeout_us, not at all with 0. */
 GPollableReturn       evp_socket_channel_writev         (EvpSocketChannel     *self,
                                                          const GOutputVector  *vectors,

@@ -5,8 +5,10 @@
 #include "evp/net/evp-socket-channel-private.h"
 
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-base-event-loop-private.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 /* What sendmsg() takes at once. */
 #define MAX_VECTORS 1024
@@ -24,6 +26,14 @@ static gboolean
 evp_socket_channel_is_busy (EvpSocketChannel *self)
 {
   return self->operation != NULL && self->operation->state != EVP_OPERATION_IDLE;
+}
+
+static inline gboolean
+evp_socket_channel_loop_is_closed (EvpSocketChannel *self)
+{
+  EvpLoopCore *core = evp_loop_peek_core (self->loop);
+
+  return core != NULL ? core->closed : evp_event_loop_is_closed (self->loop);
 }
 
 static void
@@ -57,12 +67,22 @@ evp_socket_channel_make_error (EvpSocketChannel *self)
   return error;
 }
 
+static void
+evp_socket_channel_drop_task (EvpSocketChannel *self,
+                              EvpLoopTask      *task)
+{
+  if (evp_loop_task_park (task) && self->spare == NULL)
+    self->spare = task;
+  else
+    g_object_unref (task);
+}
+
 /* Ends the transfer from inside a callback of the loop; runs foreign code. */
 static void
 evp_socket_channel_finish (EvpSocketChannel *self)
 {
   const gssize result = self->operation->result;
-  g_autoptr (EvpLoopTask) task = NULL;
+  EvpLoopTask *task;
 
   if (G_LIKELY (result >= 0))
     {
@@ -76,6 +96,7 @@ evp_socket_channel_finish (EvpSocketChannel *self)
       task = evp_socket_channel_steal_task (self);
       evp_loop_task_return_error_now (task, error);
     }
+  evp_socket_channel_drop_task (self, task);
 }
 
 /* After an operation has ended: if the channel was closed meanwhile, the descriptor is not needed any more. */
@@ -98,18 +119,15 @@ evp_socket_channel_transferred_cb (EvpOperation *operation,
                                    gpointer      user_data)
 {
   EvpSocketChannel *self = user_data;
+  gpointer stream = self->stream;
 
-  if (G_LIKELY (self->sources == NULL && !self->closed))
-    {
-      evp_socket_channel_finish (self); /* the stream may be gone after this */
-      return;
-    }
-
-  g_object_ref (self->stream);
-  evp_socket_channel_wake_sources (self);
+  g_object_ref (stream);
+  if (G_UNLIKELY (self->sources != NULL))
+    evp_socket_channel_wake_sources (self);
   evp_socket_channel_finish (self);
-  evp_socket_channel_give_up (self);
-  g_object_unref (self->stream);
+  if (G_UNLIKELY (self->closed))
+    evp_socket_channel_give_up (self);
+  g_object_unref (stream);
 }
 
 /* The operation has waited for readiness. Whoever submitted it holds a reference to the stream, released here. */
@@ -180,12 +198,13 @@ evp_socket_channel_start (EvpSocketChannel *self)
       if (evp_socket_channel_writev (self, self->vectors, self->n_vectors, 0, &n_written, NULL, &error)
           != G_POLLABLE_RETURN_WOULD_BLOCK)
         {
-          g_autoptr (EvpLoopTask) task = evp_socket_channel_steal_task (self);
+          EvpLoopTask *task = evp_socket_channel_steal_task (self);
 
           if (error != NULL)
             evp_loop_task_return_error (task, error);
           else
             evp_loop_task_return_int (task, (gssize) n_written);
+          evp_socket_channel_drop_task (self, task);
           return;
         }
       g_clear_error (&error);
@@ -200,9 +219,10 @@ evp_socket_channel_start (EvpSocketChannel *self)
     }
   if (!ok)
     {
-      g_autoptr (EvpLoopTask) task = evp_socket_channel_steal_task (self);
+      EvpLoopTask *task = evp_socket_channel_steal_task (self);
 
       evp_loop_task_return_error (task, error);
+      evp_socket_channel_drop_task (self, task);
     }
 }
 
@@ -224,7 +244,7 @@ evp_socket_channel_cancel_cb (EvpLoopTask *task,
   evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s", _("Operation was cancelled"));
   if (!evp_socket_channel_has_sources (self))
     evp_loop_cancel_operation (self->loop, self->operation);
-  g_object_unref (task);
+  evp_socket_channel_drop_task (self, task);
 }
 
 static void
@@ -239,30 +259,33 @@ evp_socket_channel_timeout_cb (gpointer user_data)
 
 /* The rest of an `_async()` function, once the transfer is described. */
 static void
-evp_socket_channel_begin (EvpSocketChannel *self,
-                          EvpLoopTask      *task)
+evp_socket_channel_begin (EvpSocketChannel   *self,
+                          gpointer            tag,
+                          GCancellable       *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer            user_data)
 {
-  GCancellable *cancellable = evp_loop_task_get_cancellable (task);
+  EvpLoopTask *task = evp_loop_task_renew (g_steal_pointer (&self->spare), self->loop, self->stream, tag,
+                                           cancellable, callback, user_data);
   GError *error = NULL;
   guint seconds;
 
-  if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, &error))
+  if (cancellable == NULL || !g_cancellable_set_error_if_cancelled (cancellable, &error))
+    if (self->closed || g_socket_is_closed (self->socket))
+      error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, _("Stream is closed"));
+  if (error != NULL)
     {
       evp_loop_task_return_error (task, error);
-      return;
-    }
-  if (self->closed || g_socket_is_closed (self->socket))
-    {
-      evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("Stream is closed"));
+      evp_socket_channel_drop_task (self, task);
       return;
     }
 
   evp_socket_channel_ensure_operation (self);
-  self->task = g_object_ref (task);
+  self->task = task;
   self->timed_out = FALSE;
   if (G_LIKELY (self->operation->state == EVP_OPERATION_IDLE))
     evp_socket_channel_start (self);
-  if (self->task != task
+  if (self->task == NULL
       || (self->operation->state == EVP_OPERATION_COMPLETED && self->operation->kind != EVP_OPERATION_POLL))
     return; /* nothing is left to be cancelled */
 
@@ -331,6 +354,7 @@ evp_socket_channel_clear (EvpSocketChannel *self)
 {
   gboolean elsewhere = self->operation != NULL && self->thread != g_thread_self ();
 
+  g_clear_object (&self->spare);
   g_clear_pointer (&self->operation, evp_operation_unref);
   /* what the loop remembers of the operation goes there; only then may the descriptor be closed */
   if (elsewhere)
@@ -352,7 +376,7 @@ evp_socket_channel_get_loop (EvpSocketChannel *self)
     return self->loop; /* it waits there */
   context = g_main_context_get_thread_default ();
   if (self->loop != NULL && self->context == context && self->thread == g_thread_self ()
-      && !evp_event_loop_is_closed (self->loop))
+      && !evp_socket_channel_loop_is_closed (self))
     return self->loop;
 
   loop = self->find_loop (context);
@@ -374,11 +398,9 @@ evp_socket_channel_transfer_async (EvpSocketChannel   *self,
                                    GAsyncReadyCallback callback,
                                    gpointer            user_data)
 {
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (self->loop, self->stream, tag, cancellable, callback, user_data);
-
   self->buffer = buffer;
   self->count = count;
-  evp_socket_channel_begin (self, task);
+  evp_socket_channel_begin (self, tag, cancellable, callback, user_data);
 }
 
 void
@@ -390,11 +412,36 @@ evp_socket_channel_writev_async (EvpSocketChannel    *self,
                                  GAsyncReadyCallback  callback,
                                  gpointer             user_data)
 {
-  g_autoptr (EvpLoopTask) task = evp_loop_task_new (self->loop, self->stream, tag, cancellable, callback, user_data);
-
   self->vectors = vectors;
   self->n_vectors = n_vectors;
-  evp_socket_channel_begin (self, task);
+  evp_socket_channel_begin (self, tag, cancellable, callback, user_data);
+}
+
+/* GIO says what is wrong, if anything is. A socket that is closed has the descriptor -1. */
+gssize
+evp_socket_channel_receive (EvpSocketChannel *self,
+                            void             *buffer,
+                            gsize             count,
+                            GError          **error)
+{
+  gssize n = recv (g_socket_get_fd (self->socket), buffer, count, MSG_DONTWAIT);
+
+  if (n >= 0)
+    return n;
+  return g_socket_receive_with_blocking (self->socket, buffer, count, FALSE, NULL, error);
+}
+
+gssize
+evp_socket_channel_send (EvpSocketChannel *self,
+                         const void       *buffer,
+                         gsize             count,
+                         GError          **error)
+{
+  gssize n = send (g_socket_get_fd (self->socket), buffer, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+  if (n >= 0)
+    return n;
+  return g_socket_send_with_blocking (self->socket, buffer, count, FALSE, NULL, error);
 }
 
 GPollableReturn
@@ -415,13 +462,21 @@ evp_socket_channel_create_source (EvpSocketChannel *self,
                                   GCancellable     *cancellable)
 {
   g_autoptr (GSource) child = NULL;
+  GSource *source;
 
   /* a socket with a timeout remembers for the next transfer that it has passed, which only GIO can do */
   if (evp_socket_channel_get_loop (self) == NULL || g_socket_get_timeout (self->socket) > 0)
-    child = g_socket_create_source (self->socket, self->direction == EVP_IO_EVENTS_READ ? G_IO_IN : G_IO_OUT, NULL);
-  else
-    child = evp_socket_source_new (self);
-  return g_pollable_source_new_full (self->stream, child, cancellable);
+    {
+      child = g_socket_create_source (self->socket, self->direction == EVP_IO_EVENTS_READ ? G_IO_IN : G_IO_OUT,
+                                      NULL);
+      return g_pollable_source_new_full (self->stream, child, cancellable);
+    }
+
+  /* ours calls nobody back and could not, so it gets no callback, as that function would give it */
+  source = g_pollable_source_new_full (self->stream, NULL, cancellable);
+  child = evp_socket_source_new (self);
+  g_source_add_child_source (source, child);
+  return source;
 }
 
 gboolean

@@ -126,8 +126,7 @@ evp_socket_input_stream_read_nonblocking (GPollableInputStream *stream,
                                           gsize                 count,
                                           GError              **error)
 {
-  return g_socket_receive_with_blocking (EVP_SOCKET_INPUT_STREAM (stream)->channel.socket, buffer, count,
-                                         FALSE, NULL, error);
+  return evp_socket_channel_receive (&((EvpSocketInputStream *) stream)->channel, buffer, count, error);
 }
 
 static int

@@ -183,8 +183,7 @@ evp_socket_output_stream_write_nonblocking (GPollableOutputStream *stream,
                                             gsize                  count,
                                             GError               **error)
 {
-  return g_socket_send_with_blocking (EVP_SOCKET_OUTPUT_STREAM (stream)->channel.socket, buffer, count,
-                                      FALSE, NULL, error);
+  return evp_socket_channel_send (&((EvpSocketOutputStream *) stream)->channel, buffer, count, error);
 }
 
 static GPollableReturn

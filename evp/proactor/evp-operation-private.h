@@ -75,6 +75,7 @@ struct _EvpOperation
   EvpOperationFunc func;
   gpointer user_data;
   EvpOperationCompleteFunc complete_func; /* set by the loop */
+  gpointer slots;                         /* set by the loop: its interface */
   EvpAbstractEventLoop *loop;             /* set by the loop; referenced from submission to completion */
 
   /* for whoever executes it: list links, a watch that outlives one submission, a slot in a ring */
