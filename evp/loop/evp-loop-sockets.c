@@ -20,6 +20,8 @@
  * remembers of the descriptor, so that a busy socket costs neither memory nor registrations. A call that
  * finds none there, because one of its direction is pending, makes another.
  */
+typedef struct _EvpSockState EvpSockState;
+
 typedef struct
 {
   EvpOperation *operation;
@@ -27,6 +29,7 @@ typedef struct
   /* while it is in use */
   EvpLoopTask *task;
   GSocket *socket;
+  EvpSockState *state;     /* of the socket */
   GBytes *bytes;           /* to send */
   GSocketAddress *address; /* to connect to */
   EvpTimerHandle *timer;   /* until the next try to connect */
@@ -34,11 +37,12 @@ typedef struct
   gboolean connecting;     /* waits for a connection under way */
 } EvpSockCall;
 
-typedef struct
+struct _EvpSockState
 {
   EvpSockCall *calls[2]; /* atomic: reading and writing, for sockets that several loops share */
+  gboolean is_stream;
   int owned;             /* atomic */
-} EvpSockState;
+};
 
 typedef struct
 {
@@ -85,17 +89,25 @@ get_state (GSocket *socket)
 
   if (G_UNLIKELY (quark == 0))
     quark = g_quark_from_static_string ("evp-sock-state");
-  state = g_object_get_qdata (G_OBJECT (socket), quark);
+  state = g_object_get_qdata ((GObject *) socket, quark);
   if (G_LIKELY (state != NULL))
     return state;
 
   state = g_new0 (EvpSockState, 1);
+  state->is_stream = g_socket_get_socket_type (socket) == G_SOCKET_TYPE_STREAM;
   if (!g_object_replace_qdata (G_OBJECT (socket), quark, NULL, state, state_free, NULL))
     {
       g_free (state);
       state = g_object_get_qdata (G_OBJECT (socket), quark);
     }
   return state;
+}
+
+/* EVP_IS_EVENT_LOOP() looks an interface up; this asks the classes of the library first. */
+static inline gboolean
+is_loop (EvpAbstractEventLoop *loop)
+{
+  return loop != NULL && (G_LIKELY (evp_loop_peek_core (loop) != NULL) || EVP_IS_EVENT_LOOP (loop));
 }
 
 void
@@ -112,11 +124,23 @@ get_slot (EvpSockState *state,
   return &state->calls[evp_operation_get_direction (operation) == EVP_IO_EVENTS_WRITE];
 }
 
+/* G_IS_SOCKET() without registering the types of four enumerations again, which g_socket_get_type() does. */
+static inline gboolean
+is_socket (GSocket *socket)
+{
+  static GType type = 0; /* the same whoever sets it */
+
+  if (G_UNLIKELY (type == 0))
+    type = G_TYPE_SOCKET;
+  return socket != NULL && (G_LIKELY (G_TYPE_FROM_INSTANCE (socket) == type) || G_IS_SOCKET (socket));
+}
+
 /* Whether the call can be made now. */
 static gboolean
 check (EvpAbstractEventLoop *loop,
        GSocket              *socket,
        EvpSockState         *state,
+       int                   fd,
        GCancellable         *cancellable,
        GError              **error)
 {
@@ -130,7 +154,7 @@ check (EvpAbstractEventLoop *loop,
     }
   if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
-  if (G_UNLIKELY (g_socket_is_closed (socket)))
+  if (G_UNLIKELY (fd < 0))
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The socket is closed"));
       return FALSE;
@@ -170,7 +194,7 @@ begin (EvpAbstractEventLoop *loop,
   GError *error = NULL;
   const int fd = g_socket_get_fd (socket);
 
-  if (G_UNLIKELY (!check (loop, socket, state, cancellable, &error)))
+  if (G_UNLIKELY (!check (loop, socket, state, fd, cancellable, &error)))
     {
       evp_loop_task_return_error (task, error);
       evp_loop_task_release (task);
@@ -189,6 +213,7 @@ begin (EvpAbstractEventLoop *loop,
     }
   call->task = task;
   call->socket = g_object_ref (socket);
+  call->state = state;
 
   operation = call->operation;
   operation->loop = loop;
@@ -196,7 +221,7 @@ begin (EvpAbstractEventLoop *loop,
   operation->flags &= (guint8) ~(EVP_OPERATION_ALL | EVP_OPERATION_ALLOCATE);
   operation->buffer = NULL;
   operation->length = 0;
-  if (G_UNLIKELY (g_socket_get_socket_type (socket) != G_SOCKET_TYPE_STREAM))
+  if (G_UNLIKELY (!state->is_stream))
     operation->flags &= (guint8) ~EVP_OPERATION_DRAINED; /* it was a short message, not the last one */
   return call;
 }
@@ -205,13 +230,14 @@ begin (EvpAbstractEventLoop *loop,
 static void
 put_back (EvpSockCall *call)
 {
-  EvpSockCall **slot = get_slot (get_state (call->socket), call->operation);
+  EvpSockCall **slot = get_slot (call->state, call->operation);
 
   g_clear_pointer (&call->bytes, g_bytes_unref);
   g_clear_object (&call->address);
   call->operation->buffer = NULL;
   call->task = NULL;
   call->socket = NULL;
+  call->state = NULL;
   call->delay_ms = 0;
   call->connecting = FALSE;
   if (!g_atomic_pointer_compare_and_exchange (slot, NULL, call))
@@ -510,7 +536,7 @@ receives_nothing (EvpSockCall *call)
   EvpLoopTask *task = call->task;
   g_autoptr (GSocket) socket = NULL;
 
-  if (G_LIKELY (call->operation->length > 0) || g_socket_get_socket_type (call->socket) != G_SOCKET_TYPE_STREAM)
+  if (G_LIKELY (call->operation->length > 0) || !call->state->is_stream)
     return FALSE;
   socket = call->socket;
   if ((call->operation->flags & EVP_OPERATION_ALLOCATE) != 0)
@@ -562,8 +588,8 @@ evp_event_loop_sock_recv_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   call = begin (self, socket, EVP_OPERATION_RECV, evp_event_loop_sock_recv_async, cancellable, callback, user_data);
@@ -598,10 +624,9 @@ evp_event_loop_sock_recv_finish (EvpAbstractEventLoop *self,
                                  GAsyncResult         *result,
                                  GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_recv_async), NULL);
 
-  return evp_loop_task_propagate_pointer (EVP_LOOP_TASK (result), error);
+  return evp_loop_task_propagate_pointer ((EvpLoopTask *) result, error);
 }
 
 /**
@@ -637,8 +662,8 @@ evp_event_loop_sock_recv_into_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (buffer != NULL || size == 0);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
@@ -673,10 +698,9 @@ evp_event_loop_sock_recv_into_finish (EvpAbstractEventLoop *self,
                                       GAsyncResult         *result,
                                       GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_recv_into_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
 }
 
 /**
@@ -708,8 +732,8 @@ evp_event_loop_sock_recvfrom_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   call = begin (self, socket, EVP_OPERATION_RECV_FROM, evp_event_loop_sock_recvfrom_async,
@@ -749,10 +773,9 @@ evp_event_loop_sock_recvfrom_finish (EvpAbstractEventLoop *self,
   EvpReceived *received;
   GBytes *bytes;
 
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_recvfrom_async), NULL);
 
-  received = evp_loop_task_propagate_pointer (EVP_LOOP_TASK (result), error);
+  received = evp_loop_task_propagate_pointer ((EvpLoopTask *) result, error);
   if (address != NULL)
     *address = received != NULL ? g_steal_pointer (&received->address) : NULL;
   if (received == NULL)
@@ -794,8 +817,8 @@ evp_event_loop_sock_recvfrom_into_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (buffer != NULL || size == 0);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
@@ -836,10 +859,9 @@ evp_event_loop_sock_recvfrom_into_finish (EvpAbstractEventLoop *self,
   EvpReceived *received;
   gssize n;
 
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_recvfrom_into_async), -1);
 
-  received = evp_loop_task_propagate_pointer (EVP_LOOP_TASK (result), error);
+  received = evp_loop_task_propagate_pointer ((EvpLoopTask *) result, error);
   if (address != NULL)
     *address = received != NULL ? g_steal_pointer (&received->address) : NULL;
   if (received == NULL)
@@ -882,8 +904,8 @@ evp_event_loop_sock_sendall_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (bytes != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
@@ -918,10 +940,9 @@ evp_event_loop_sock_sendall_finish (EvpAbstractEventLoop *self,
                                     GAsyncResult         *result,
                                     GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_sendall_async), FALSE);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error) >= 0;
+  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error) >= 0;
 }
 
 /**
@@ -954,8 +975,8 @@ evp_event_loop_sock_sendto_async (EvpAbstractEventLoop *self,
   EvpSockCall *call;
   GError *error = NULL;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (bytes != NULL);
   g_return_if_fail (G_IS_SOCKET_ADDRESS (address));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
@@ -995,10 +1016,9 @@ evp_event_loop_sock_sendto_finish (EvpAbstractEventLoop *self,
                                    GAsyncResult         *result,
                                    GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_sendto_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
 }
 
 /**
@@ -1033,8 +1053,8 @@ evp_event_loop_sock_accept_async (EvpAbstractEventLoop *self,
 {
   EvpSockCall *call;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   call = begin (self, socket, EVP_OPERATION_ACCEPT, evp_event_loop_sock_accept_async,
@@ -1064,10 +1084,9 @@ evp_event_loop_sock_accept_finish (EvpAbstractEventLoop *self,
                                    GAsyncResult         *result,
                                    GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_accept_async), NULL);
 
-  return evp_loop_task_propagate_pointer (EVP_LOOP_TASK (result), error);
+  return evp_loop_task_propagate_pointer ((EvpLoopTask *) result, error);
 }
 
 /**
@@ -1106,8 +1125,8 @@ evp_event_loop_sock_connect_async (EvpAbstractEventLoop *self,
   EvpLoopTask *task;
   GError *error = NULL;
 
-  g_return_if_fail (EVP_IS_EVENT_LOOP (self));
-  g_return_if_fail (G_IS_SOCKET (socket));
+  g_return_if_fail (is_loop (self));
+  g_return_if_fail (is_socket (socket));
   g_return_if_fail (G_IS_SOCKET_ADDRESS (address));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
@@ -1149,8 +1168,7 @@ evp_event_loop_sock_connect_finish (EvpAbstractEventLoop *self,
                                     GAsyncResult         *result,
                                     GError              **error)
 {
-  g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_connect_async), FALSE);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error) >= 0;
+  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error) >= 0;
 }

@@ -62,7 +62,8 @@ void                  evp_loop_task_return_new_error  (EvpLoopTask          *sel
                                                        ...) G_GNUC_PRINTF (4, 5);
 /*
  * Calls the callback before it returns: for a callback of the loop that exists for this task alone, and
- * for what the loop drops while it closes, when nothing can be scheduled any more.
+ * for what the loop drops while it closes, when nothing can be scheduled any more. For an
+ * int the caller must hold a reference until it has returned.
  */
 void                  evp_loop_task_return_int_now    (EvpLoopTask          *self,
                                                        gssize                value);

@@ -55,7 +55,7 @@ evp_loop_task_deliver_cb (gpointer user_data)
   GAsyncReadyCallback callback = g_steal_pointer (&self->callback);
 
   if (callback != NULL)
-    callback (self->source_object, G_ASYNC_RESULT (self), self->user_data);
+    callback (self->source_object, (GAsyncResult *) self, self->user_data);
 }
 
 static gboolean
@@ -384,9 +384,7 @@ evp_loop_task_return_int_now (EvpLoopTask *self,
   if (!evp_loop_task_begin_return (self))
     return;
   self->integer = value;
-  g_object_ref (self);
   evp_loop_task_deliver_cb (self);
-  g_object_unref (self);
 }
 
 void
@@ -425,7 +423,7 @@ evp_loop_task_return_error_now (EvpLoopTask *self,
 void
 evp_loop_task_release (EvpLoopTask *self)
 {
-  GObject *object = G_OBJECT (self);
+  GObject *object = &self->parent_instance;
   EvpLoopCore *core = evp_loop_peek_core (self->loop);
   EvpAbstractEventLoop *loop;
 
@@ -454,8 +452,8 @@ evp_loop_task_is_valid (gpointer result,
                         gpointer tag)
 {
   return EVP_IS_LOOP_TASK (result)
-         && EVP_LOOP_TASK (result)->source_object == source_object
-         && EVP_LOOP_TASK (result)->tag == tag;
+         && ((EvpLoopTask *) result)->source_object == source_object
+         && ((EvpLoopTask *) result)->tag == tag;
 }
 
 /* -1 with an error. */

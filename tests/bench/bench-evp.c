@@ -3,9 +3,14 @@
 /*
  * The workloads that are compared with other event loops, on libevp. Beside the common parameters:
  *   rounds=1       one round per turn of the main context, as asyncio does (ready)
+ *   budget=US      how long one turn may last, for instrumented runs, in which everything takes longer
  *   selector=NAME  epoll, poll or select
  *   watcher=NAME   pidfd, threaded, safe, fast, multi-loop or glib (children)
  *   start=posix    children started by posix_spawn() and watched, instead of as subprocesses
+ *   loop=NAME      selector (the default), proactor, proactor-uring or proactor-gio
+ *   variant=NAME   sock: sock_recv(), send at once, and sock_sendall() for what is left (the default);
+ *                  into: the same with sock_recv_into(); pure: sock_recv() and sock_sendall() (echo)
+ *   requests=N     so many from a client in the program, and then it ends: to see that it works (echo)
  *   warm=1         as many timers have come and gone before, so that their memory is there, as it is in
  *                  programs whose timers are made by themselves (timers)
  */
@@ -19,9 +24,18 @@ static EvpAbstractEventLoop *
 new_loop (void)
 {
   const char *name = param_str ("selector", "");
+  const char *kind = param_str ("loop", "selector");
   EvpSelector *selector = NULL;
   EvpAbstractEventLoop *made;
 
+  if (!strncmp (kind, "proactor", 8))
+    {
+      if (kind[8] == '-')
+        g_setenv ("EVP_PROACTOR", kind + 9, TRUE);
+      made = evp_proactor_event_loop_new (NULL, NULL);
+      CHECK (made != NULL);
+      return made;
+    }
   if (!strcmp (name, "poll"))
     selector = evp_poll_selector_new ();
   else if (!strcmp (name, "select"))
@@ -33,6 +47,8 @@ new_loop (void)
   CHECK (made != NULL);
   if (param ("rounds", 0) == 1)
     g_object_set (made, "turn-budget", 0.0, NULL);
+  if (param ("budget", 0) > 0)
+    g_object_set (made, "turn-budget", (double) param ("budget", 0) / 1e6, NULL);
   return made;
 }
 
@@ -187,6 +203,159 @@ run_threadsafe (void)
   posts_setup (producer);
   run ();
   posts_finish (t);
+}
+
+/* ---- echo ---- */
+typedef struct
+{
+  GSocket *socket;
+  char *buffer; /* into */
+} EchoConn;
+
+static GSocket *echo_listener;
+static bool echo_into, echo_pure;
+
+static void echo_next (EchoConn *conn);
+
+static void
+echo_close (EchoConn *conn)
+{
+  g_socket_close (conn->socket, NULL);
+  g_object_unref (conn->socket);
+  free (conn->buffer);
+  free (conn);
+}
+
+static void
+echo_sent_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  if (evp_event_loop_sock_sendall_finish (loop, result, NULL))
+    echo_next (data);
+  else
+    echo_close (data);
+}
+
+/* At once; what the socket does not take is sent when it does. */
+static void
+echo_answer (EchoConn *conn, const char *data, gsize size, GBytes *whole)
+{
+  gssize sent = echo_pure ? 0 : g_socket_send (conn->socket, data, size, NULL, NULL);
+  GBytes *rest;
+
+  if (sent == (gssize) size)
+    {
+      echo_next (conn);
+      return;
+    }
+  sent = MAX (sent, 0); /* an error comes again */
+  rest = whole != NULL ? g_bytes_new_from_bytes (whole, (gsize) sent, size - (gsize) sent)
+                       : g_bytes_new (data + sent, size - (gsize) sent);
+  evp_event_loop_sock_sendall_async (loop, conn->socket, rest, NULL, echo_sent_cb, conn);
+  g_bytes_unref (rest);
+}
+
+static void
+echo_received_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  EchoConn *conn = data;
+  GBytes *bytes = evp_event_loop_sock_recv_finish (loop, result, NULL);
+  gsize size = 0;
+  const char *start = bytes != NULL ? g_bytes_get_data (bytes, &size) : NULL;
+
+  if (size > 0)
+    echo_answer (conn, start, size, bytes);
+  else
+    echo_close (conn);
+  if (bytes != NULL)
+    g_bytes_unref (bytes);
+}
+
+static void
+echo_received_into_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  EchoConn *conn = data;
+  gssize size = evp_event_loop_sock_recv_into_finish (loop, result, NULL);
+
+  if (size > 0)
+    echo_answer (conn, conn->buffer, (gsize) size, NULL);
+  else
+    echo_close (conn);
+}
+
+static void
+echo_next (EchoConn *conn)
+{
+  if (echo_into)
+    evp_event_loop_sock_recv_into_async (loop, conn->socket, conn->buffer, ECHO_BUF, NULL,
+                                         echo_received_into_cb, conn);
+  else
+    evp_event_loop_sock_recv_async (loop, conn->socket, ECHO_BUF, NULL, echo_received_cb, conn);
+}
+
+static void
+echo_accepted_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GSocket *socket = evp_event_loop_sock_accept_finish (loop, result, NULL);
+  EchoConn *conn;
+
+  CHECK (socket != NULL);
+  conn = xcalloc (1, sizeof *conn);
+  conn->socket = socket;
+  if (echo_into)
+    conn->buffer = xcalloc (1, ECHO_BUF);
+  set_nodelay (g_socket_get_fd (socket));
+  echo_next (conn);
+  evp_event_loop_sock_accept_async (loop, echo_listener, NULL, echo_accepted_cb, NULL);
+}
+
+/* A client of its own, to see that the server works. */
+static void
+echo_stop_cb (gpointer data)
+{
+  evp_event_loop_stop (loop);
+}
+
+static void *
+echo_client (void *arg)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK),
+                                 .sin_port = htons ((uint16_t) GPOINTER_TO_INT (arg)) };
+  long left = param ("requests", 0), size = param ("size", 64);
+  char *out = xcalloc (1, (size_t) size), *in = xcalloc (1, (size_t) size);
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  CHECK (connect (fd, (struct sockaddr *) &address, sizeof address) == 0);
+  for (; left > 0; left--)
+    {
+      memset (out, (int) left, (size_t) size);
+      CHECK (send (fd, out, (size_t) size, MSG_NOSIGNAL) == size);
+      CHECK (recv (fd, in, (size_t) size, MSG_WAITALL) == size && memcmp (in, out, (size_t) size) == 0);
+    }
+  close (fd);
+  evp_event_loop_call_soon_threadsafe (loop, echo_stop_cb, NULL, NULL, NULL);
+  return NULL;
+}
+
+static void
+run_echo (void)
+{
+  const char *variant = param_str ("variant", "sock");
+  int port, fd = echo_listen (&port);
+  pthread_t client;
+
+  echo_into = !strcmp (variant, "into");
+  echo_pure = !strcmp (variant, "pure");
+  CHECK (echo_into || echo_pure || !strcmp (variant, "sock"));
+  loop = new_loop ();
+  echo_listener = g_socket_new_from_fd (fd, NULL);
+  CHECK (echo_listener != NULL);
+  g_socket_set_blocking (echo_listener, FALSE);
+  evp_event_loop_sock_accept_async (loop, echo_listener, NULL, echo_accepted_cb, NULL);
+  echo_ready (port);
+  if (param ("requests", 0) > 0)
+    CHECK (pthread_create (&client, NULL, echo_client, GINT_TO_POINTER (port)) == 0);
+  run ();
+  CHECK (pthread_join (client, NULL) == 0);
 }
 
 /* ---- children ---- */
@@ -355,6 +524,6 @@ main (int argc, char **argv)
 {
   static const struct workload all[] = {
     { "ready", run_ready }, { "timers", run_timers }, { "fds", run_fds }, { "threadsafe", run_threadsafe },
-    { "children", run_children }, { "loop", run_loop }, { NULL, NULL } };
+    { "echo", run_echo }, { "children", run_children }, { "loop", run_loop }, { NULL, NULL } };
   return bench_main ("evp", all, argc, argv);
 }
