@@ -189,8 +189,10 @@ def _awaitables(cls):
         name = info.get_name()
         finish = name[:-len('_async')] + '_finish'
         if name.endswith('_async') and finish in names:
-            given = [argument.get_name() for argument in info.get_arguments()]
-            setattr(cls, name, _awaitable(getattr(raw, name), finish, given.index('cancellable')))
+            start = getattr(raw, name)
+            # "name(self, one:type, …)": what is given in Python, which is not the length of an array
+            given = [part.split(':')[0].strip() for part in start.__doc__.split('(', 1)[1].split(',')]
+            setattr(cls, name, _awaitable(start, finish, given.index('cancellable') - given.index('self') - 1))
 
 
 def _awaitable(start, finish, n_args):
@@ -404,7 +406,44 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
             _thread.report = outer
 
 
+def _into(receive):
+    """Receiving into a buffer: PyGObject would pass a copy of it, so the bytes are put there afterwards."""
+    def start(self, sock, buffer, cancellable, callback):
+        view = memoryview(buffer).cast('B')
+        if view.readonly:
+            raise TypeError('a writable buffer is needed')
+
+        def received(source, result):
+            result._buffer = view
+            callback(source, result)
+        receive(self, sock, len(view), cancellable, received)
+    return start
+
+
+def _recv_into_finish(self, result):
+    """How many bytes came into the buffer; 0 at the end of the stream."""
+    received = self.sock_recv_finish(result).get_data()
+    result._buffer[:len(received)] = received
+    return len(received)
+
+
+def _recvfrom_into_finish(self, result):
+    """How many bytes came into the buffer, and their sender."""
+    datagram, address = self.sock_recvfrom_finish(result)
+    received = datagram.get_data()
+    result._buffer[:len(received)] = received
+    return len(received), address
+
+
 _awaitables(AbstractEventLoop)
+for _name, _receive, _finish in (
+        ('sock_recv_into', Evp.AbstractEventLoop.sock_recv_async, _recv_into_finish),
+        ('sock_recvfrom_into', Evp.AbstractEventLoop.sock_recvfrom_async, _recvfrom_into_finish)):
+    _start = _into(_receive)
+    _start.__name__ = _name + '_async'
+    setattr(AbstractEventLoop, _start.__name__, _awaitable(_start, _name + '_finish', 2))
+    setattr(AbstractEventLoop, _name + '_finish', _finish)
+del _name, _receive, _finish, _start
 
 
 @_public
