@@ -4,6 +4,7 @@
 
 #include "evp/net/evp-socket-stream-private.h"
 
+#include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/net/evp-socket-input-stream-private.h"
 #include "evp/net/evp-socket-output-stream-private.h"
@@ -36,7 +37,6 @@ typedef struct
   /* closing */
   guint n_busy;               /* channels that still use the descriptor */
   EvpLoopTask *close_task;    /* NULL: g_io_stream_close() */
-  int io_priority;
 } EvpSocketParts;
 
 /* GIO's own functions. Copies, because the classes themselves can be changed by evp_socket_connection_register(). */
@@ -115,18 +115,76 @@ evp_socket_parts_get_output_channel (EvpSocketParts *parts)
 
 /* Closing */
 
-static void
-evp_socket_stream_gracefully_closed_cb (GObject      *source,
-                                        GAsyncResult *result,
-                                        gpointer      user_data)
+/* A graceful end: our side has said that nothing more comes, and now waits for the peer's to say so. */
+typedef struct
 {
-  g_autoptr (EvpLoopTask) task = user_data;
+  GIOStream *stream;
+  EvpLoopTask *task;
+  EvpOperation *operation;
+  char buffer[1024]; /* for what is dropped */
+} EvpSocketFarewell;
+
+static void
+evp_socket_farewell_free (EvpSocketFarewell *self,
+                          GError            *error)
+{
+  evp_loop_retire_operation (self->operation);
+  g_socket_close (evp_socket_stream_get_socket (self->stream), error == NULL ? &error : NULL);
+  if (error != NULL)
+    evp_loop_task_return_error_now (self->task, error);
+  else
+    evp_loop_task_return_int_now (self->task, TRUE);
+  evp_operation_unref (self->operation);
+  g_object_unref (self->task);
+  g_object_unref (self->stream);
+  g_free (self);
+}
+
+static void
+evp_socket_farewell_received_cb (EvpOperation *operation,
+                                 gpointer      user_data)
+{
+  EvpSocketFarewell *self = user_data;
+  EvpAbstractEventLoop *loop = evp_loop_task_get_loop (self->task);
   GError *error = NULL;
 
-  if (gio_tcp_class.close_finish (G_IO_STREAM (source), result, &error))
-    evp_loop_task_return_int (task, TRUE);
-  else
-    evp_loop_task_return_error (task, error);
+  if (evp_loop_check_operation (loop, operation, _("Receiving from the socket failed"), &error)
+      && operation->result > 0 && evp_loop_submit_operation (loop, operation, &error))
+    return;
+  evp_socket_farewell_free (self, error);
+}
+
+static void
+evp_socket_farewell_cancel_cb (EvpLoopTask *task,
+                               gpointer     data)
+{
+  evp_loop_cancel_operation (evp_loop_task_get_loop (task), ((EvpSocketFarewell *) data)->operation);
+}
+
+static void
+evp_socket_stream_say_farewell (GIOStream   *stream,
+                                EvpLoopTask *task)
+{
+  GSocket *socket = evp_socket_stream_get_socket (stream);
+  EvpSocketFarewell *self;
+  GError *error = NULL;
+
+  if (!g_socket_shutdown (socket, FALSE, TRUE, &error))
+    {
+      g_socket_close (socket, NULL);
+      evp_loop_task_return_error (task, error);
+      return;
+    }
+  self = g_new (EvpSocketFarewell, 1);
+  self->stream = g_object_ref (stream);
+  self->task = g_object_ref (task);
+  self->operation = evp_operation_new (EVP_OPERATION_RECV, g_socket_get_fd (socket),
+                                       evp_socket_farewell_received_cb, self);
+  self->operation->buffer = self->buffer;
+  self->operation->length = sizeof self->buffer;
+  evp_loop_task_set_cancel_func (task, evp_socket_farewell_cancel_cb, self);
+  if (!evp_loop_submit_operation (evp_loop_task_get_loop (task), self->operation, &error))
+    evp_socket_farewell_free (self, error);
 }
 
 static gboolean
@@ -150,17 +208,7 @@ evp_socket_stream_finish_close (GIOStream      *stream,
   if (task == NULL)
     g_socket_close (evp_socket_stream_get_socket (stream), NULL);
   else if (evp_socket_stream_is_graceful (stream, evp_loop_task_get_cancellable (task)))
-    {
-      g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (evp_loop_task_get_loop (task));
-
-      /* waits for the peer; rare enough to be left to GIO */
-      if (context != NULL)
-        g_main_context_push_thread_default (context);
-      gio_tcp_class.close_async (stream, parts->io_priority, evp_loop_task_get_cancellable (task),
-                                 evp_socket_stream_gracefully_closed_cb, g_object_ref (task));
-      if (context != NULL)
-        g_main_context_pop_thread_default (context);
-    }
+    evp_socket_stream_say_farewell (stream, task);
   else if (!g_socket_close (evp_socket_stream_get_socket (stream), &error))
     (now ? evp_loop_task_return_error_now : evp_loop_task_return_error) (task, error);
   else
@@ -294,7 +342,6 @@ evp_socket_stream_close_async (GIOStream          *stream,
       return;
     }
   parts->close_task = evp_loop_task_new (loop, stream, evp_socket_stream_close_async, cancellable, callback, user_data);
-  parts->io_priority = io_priority;
   evp_socket_stream_close_parts (stream, parts);
   if (parts->n_busy == 0)
     evp_socket_stream_finish_close (stream, parts, FALSE);
