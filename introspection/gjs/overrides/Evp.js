@@ -128,11 +128,31 @@ function _init() {
 
     // Asynchronous methods
 
+    // GJS would pass a copy of a buffer and free it at once: the bytes are put there afterwards
+    const buffers = new WeakMap();
+    for (const name of ['sock_recv', 'sock_recvfrom']) {
+        const start = loopMethods[`${name}_async`];
+        const finish = loopMethods[`${name}_finish`];
+        loopMethods[`${name}_into_async`] = function (socket, buffer, cancellable, callback) {
+            start.call(this, socket, buffer.byteLength, cancellable, (source, result) => {
+                buffers.set(result, buffer);
+                callback(source, result);
+            });
+        };
+        loopMethods[`${name}_into_finish`] = function (result) {
+            const received = finish.call(this, result);
+            const [bytes, ...others] = Array.isArray(received) ? received : [received];
+            const data = bytes.toArray();
+            buffers.get(result).set(data);
+            return others.length > 0 ? [data.length, ...others] : data.length;
+        };
+    }
+
     const asynchronous = [
         [loopMethods, [
             'shutdown_default_executor', 'subprocess_exec', 'subprocess_shell', 'sock_recv', 'sock_recv_into',
-            'sock_recvfrom', 'sock_sendall', 'sock_sendto', 'sock_accept', 'sock_connect', 'sendfile', 'sock_sendfile',
-            'getaddrinfo', 'getnameinfo', 'create_connection', 'create_server', 'create_unix_connection',
+            'sock_recvfrom', 'sock_recvfrom_into', 'sock_sendall', 'sock_sendto', 'sock_accept', 'sock_connect',
+            'sendfile', 'sock_sendfile', 'getaddrinfo', 'getnameinfo', 'create_connection', 'create_server', 'create_unix_connection',
             'create_unix_server', 'create_datagram_endpoint', 'start_tls',
         ]],
         [futureMethods, ['await']],

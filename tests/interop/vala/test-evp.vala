@@ -309,6 +309,44 @@ void test_children () {
   }
 }
 
+async void talk (Evp.AbstractEventLoop loop) {
+  try {
+    var listener = new Socket (SocketFamily.IPV4, SocketType.STREAM, SocketProtocol.DEFAULT);
+    var client = new Socket (SocketFamily.IPV4, SocketType.STREAM, SocketProtocol.DEFAULT);
+    listener.bind (new InetSocketAddress.from_string ("127.0.0.1", 0), true);
+    listener.listen ();
+    listener.set_blocking (false);
+    client.set_blocking (false);
+    assert (yield loop.sock_connect_async (client, listener.get_local_address (), null));
+    var server = yield loop.sock_accept_async (listener, null);
+    assert (yield loop.sock_sendall_async (client, new Bytes ("hello".data), null));
+    var bytes = yield loop.sock_recv_async (server, 2, null);
+    assert (bytes.compare (new Bytes ("he".data)) == 0);
+    var buffer = new uint8[8];
+    assert ((yield loop.sock_recv_into_async (server, buffer, null)) == 3);
+    assert (buffer[0] == 'l' && buffer[2] == 'o');
+    client.close ();
+    assert ((yield loop.sock_recv_async (server, 64, null)).length == 0);
+  } catch (Error error) {
+    Test.message (error.message);
+    assert_not_reached ();
+  }
+  loop.stop ();
+}
+
+/* Rules: K-7, K-9, K-11, K-12 */
+void test_sockets () {
+  try {
+    Evp.AbstractEventLoop loop = new Evp.SelectorEventLoop (null, null);
+    loop.call_soon (() => { talk.begin (loop); });
+    loop.run_forever ();
+    loop.close ();
+  } catch (Error error) {
+    Test.message (error.message);
+    assert_not_reached ();
+  }
+}
+
 /* Rules: W-2, W-6 */
 void test_watcher () {
   try {
@@ -370,6 +408,7 @@ int main (string[] args) {
   Test.add_func ("/evp/vala/selector", test_selector);
   Test.add_func ("/evp/vala/watcher", test_watcher);
   Test.add_func ("/evp/vala/children", test_children);
+  Test.add_func ("/evp/vala/sockets", test_sockets);
   Test.add_func ("/evp/vala/run", test_run);
   return Test.run ();
 }
