@@ -69,7 +69,12 @@ evp_loop_proactor_submit (EvpLoopProactor *self,
   EvpProactor *proactor = evp_loop_proactor_get_proactor (self);
 
   if (self->uring == NULL && !evp_proactor_supports (proactor, (EvpOperationKind) operation->kind))
-    return evp_loop_readiness_submit (self->core->loop, operation, error);
+    {
+      /* it brings its own */
+      if ((operation->flags & EVP_OPERATION_ALLOCATE) != 0)
+        g_clear_pointer (&operation->buffer, g_free);
+      return evp_loop_readiness_submit (self->core->loop, operation, error);
+    }
 
   if (G_UNLIKELY (!self->attached))
     {
@@ -173,6 +178,15 @@ evp_loop_proactor_count (gpointer io)
   return self->readiness_funcs->count (self->readiness);
 }
 
+/* What the proactor waits for is no matter: nothing of it outlives the wait. */
+static gboolean
+evp_loop_proactor_forgets_closed (gpointer io)
+{
+  EvpLoopProactor *self = io;
+
+  return self->readiness_funcs->forgets_closed (self->readiness);
+}
+
 static void
 evp_loop_proactor_close (gpointer io)
 {
@@ -202,6 +216,7 @@ static const EvpLoopIoFuncs evp_loop_proactor_funcs = {
   .harvest = evp_loop_proactor_harvest,
   .settle = evp_loop_proactor_settle,
   .count = evp_loop_proactor_count,
+  .forgets_closed = evp_loop_proactor_forgets_closed,
   .close = evp_loop_proactor_close,
   .free = evp_loop_proactor_free,
 };

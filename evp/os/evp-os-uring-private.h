@@ -36,24 +36,30 @@ typedef struct
 {
   struct io_uring ring;
   int event_fd;        /* -1: not open */
+  int gone_fd;         /* a pipe that ends when the kernel has let go of the ring; see evp_uring_close_elsewhere() */
   gboolean flagged;    /* the kernel says in a flag that it has work to do for us */
   gboolean deferred;   /* only evp_uring_enter() makes it do that work */
   gboolean wakeups;
 } EvpUring;
 
-void evp_uring_init  (EvpUring *self);
+void     evp_uring_init  (EvpUring *self);
 /* 0 or an errno. */
-int  evp_uring_open  (EvpUring *self,
-                      guint     entries);
+int      evp_uring_open  (EvpUring *self,
+                          guint     entries);
 /* What is in flight is not waited for. */
-void evp_uring_close (EvpUring *self);
+void     evp_uring_close (EvpUring *self);
+/*
+ * The same on another thread than the one that made it, and waits until the kernel has let go of all that was
+ * in flight. FALSE: it does not, a process made by fork() holds the ring.
+ */
+gboolean evp_uring_close_elsewhere (EvpUring *self);
 /* In a child made by fork(): lets go of the descriptors, touches nothing else. */
-void evp_uring_abandon (EvpUring *self);
+void     evp_uring_abandon (EvpUring *self);
 /* Hands over what was prepared and has the kernel complete what it can; waits for @n_wait completions. 0 or an errno. */
-int  evp_uring_enter (EvpUring *self,
-                      guint     n_wait);
-void evp_uring_set_wakeups (EvpUring *self,
-                            gboolean  on);
+int      evp_uring_enter (EvpUring *self,
+                          guint     n_wait);
+void     evp_uring_set_wakeups (EvpUring *self,
+                                gboolean  on);
 
 static inline gboolean
 evp_uring_is_open (EvpUring *self)

@@ -10,7 +10,10 @@
 
 #ifdef HAVE_LIBURING
 
+# include <fcntl.h>
+# include <poll.h>
 # include <sys/eventfd.h>
+# include <unistd.h>
 
 /* Without these a socket that is not ready would occupy a kernel thread, and completions could be lost. */
 # define REQUIRED_FEATURES (IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE)
@@ -30,7 +33,32 @@ static const struct
 void
 evp_uring_init (EvpUring *self)
 {
-  *self = (EvpUring) { .event_fd = -1 };
+  *self = (EvpUring) { .event_fd = -1, .gone_fd = -1 };
+}
+
+static void
+close_descriptors (EvpUring *self)
+{
+  evp_os_fd_close (self->event_fd);
+  evp_os_fd_close (self->gone_fd);
+  self->event_fd = self->gone_fd = -1;
+}
+
+static int
+register_descriptors (EvpUring *self)
+{
+  g_auto (EvpFd) writer = EVP_FD_NONE;
+  int fds[2];
+  int failed;
+
+  self->event_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (self->event_fd < 0 || pipe2 (fds, O_CLOEXEC) != 0)
+    return errno;
+  self->gone_fd = fds[0];
+  writer = fds[1];
+  /* from here on only the ring has the pipe open for writing */
+  failed = -io_uring_register_files (&self->ring, &writer, 1);
+  return failed != 0 ? failed : -io_uring_register_eventfd (&self->ring, self->event_fd);
 }
 
 int
@@ -57,13 +85,11 @@ evp_uring_open (EvpUring *self,
 
   /* a child made by fork() must not even see it */
   io_uring_ring_dontfork (&self->ring);
-  self->event_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  failed = self->event_fd < 0 ? errno : -io_uring_register_eventfd (&self->ring, self->event_fd);
+  failed = register_descriptors (self);
   if (failed != 0)
     {
       io_uring_queue_exit (&self->ring);
-      evp_os_fd_close (self->event_fd);
-      self->event_fd = -1;
+      close_descriptors (self);
       return failed;
     }
   self->wakeups = TRUE;
@@ -77,8 +103,23 @@ evp_uring_close (EvpUring *self)
   if (!evp_uring_is_open (self))
     return;
   io_uring_queue_exit (&self->ring);
-  evp_os_fd_close (self->event_fd);
-  self->event_fd = -1;
+  close_descriptors (self);
+}
+
+gboolean
+evp_uring_close_elsewhere (EvpUring *self)
+{
+  struct pollfd gone = { .fd = self->gone_fd, .events = POLLIN };
+  int n;
+
+  if (!evp_uring_is_open (self))
+    return TRUE;
+  io_uring_queue_exit (&self->ring);
+  do
+    n = poll (&gone, 1, 5000);
+  while (n < 0 && errno == EINTR);
+  close_descriptors (self);
+  return n > 0;
 }
 
 void
@@ -87,8 +128,7 @@ evp_uring_abandon (EvpUring *self)
   if (!evp_uring_is_open (self))
     return;
   evp_os_fd_close (self->ring.ring_fd);
-  evp_os_fd_close (self->event_fd);
-  self->event_fd = -1;
+  close_descriptors (self);
 }
 
 int

@@ -4,12 +4,11 @@
 
 #include "evp/proactor/evp-uring-proactor-private.h"
 
+#include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/os/evp-capabilities.h"
 #include "evp/os/evp-os-fork-private.h"
-#include "evp/os/evp-os-uring-private.h"
-#include "evp/proactor/evp-operation-private.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -34,46 +33,14 @@
  * Since: 1.0
  */
 
+G_DEFINE_FINAL_TYPE (EvpUringProactor, evp_uring_proactor, EVP_TYPE_PROACTOR)
+
 #ifdef HAVE_LIBURING
 
 # define RING_ENTRIES 256
 
 /* Longer transfers are done in parts, as by the system calls. */
 # define MAX_TRANSFER 0x7ffff000
-
-/* Where an operation is: in its `index`. */
-typedef enum
-{
-  EVP_URING_WAITING,  /* in `waiting`: not prepared yet */
-  EVP_URING_PREPARED, /* in `in_flight`: the ring has it */
-  EVP_URING_POLLING,  /* in `in_flight`: the ring waits until it is worth another try */
-} EvpUringStage;
-
-typedef struct
-{
-  EvpOperation *head, *tail;
-} EvpOperationList;
-
-#endif
-
-struct _EvpUringProactor
-{
-  EvpProactor parent_instance;
-
-#ifdef HAVE_LIBURING
-  EvpUring uring;             /* made when first needed, by the thread that polls */
-  EvpOperationList waiting;   /* submitted before there was a ring, or while it was full */
-  EvpOperationList in_flight;
-  guint n_in_flight;
-  guint fork_generation;
-  gboolean closed;
-  gboolean cancels_missing;   /* a cancellation found no room in the ring: see send_cancels() */
-#endif
-};
-
-G_DEFINE_FINAL_TYPE (EvpUringProactor, evp_uring_proactor, EVP_TYPE_PROACTOR)
-
-#ifdef HAVE_LIBURING
 
 /* What the kernel keeps pointers to while a message is on its way. */
 typedef struct
@@ -110,10 +77,9 @@ list_remove (EvpOperationList *list,
   operation->next = operation->previous = NULL;
 }
 
-/* It is in no list any more. Foreign code may run if the loop is closing. */
-static void
-finish (EvpOperation *operation,
-        gssize        result)
+void
+evp_uring_proactor_finish (EvpOperation *operation,
+                           gssize        result)
 {
   evp_operation_complete (operation, result);
   evp_operation_unref (operation);
@@ -312,6 +278,11 @@ settle (EvpUringProactor *self,
           result = (gssize) operation->transferred;
         break;
 
+      case EVP_OPERATION_RECV:
+        /* see evp-uring-receiver.c */
+        operation->engine_count = answer > 0 && answer <= EVP_URING_SMALL_PART ? operation->engine_count + 1 : 0;
+        break;
+
       case EVP_OPERATION_RECV_FROM:
         operation->address_length = ((EvpUringMessage *) operation->engine_data)->header.msg_namelen;
         break;
@@ -326,24 +297,28 @@ settle (EvpUringProactor *self,
 
   list_remove (&self->in_flight, operation);
   self->n_in_flight--;
-  finish (operation, result);
+  evp_uring_proactor_finish (operation, result);
   return TRUE;
 }
 
-static guint
-collect (EvpUringProactor *self)
+guint
+evp_uring_proactor_collect (EvpUringProactor *self)
 {
   struct io_uring_cqe *cqe;
   guint completed = 0;
 
   while (io_uring_peek_cqe (&self->uring.ring, &cqe) == 0 && cqe != NULL)
     {
-      EvpOperation *operation = io_uring_cqe_get_data (cqe);
+      guintptr data = (guintptr) io_uring_cqe_get_data (cqe);
       int answer = cqe->res;
+      guint flags = cqe->flags;
 
       /* first: what follows may ask the ring for more */
       io_uring_cqe_seen (&self->uring.ring, cqe);
-      if (operation != NULL && settle (self, operation, answer))
+      if ((data & EVP_URING_TAG_RECEIVER) != 0)
+        completed += evp_uring_receiver_answer ((EvpUringReceiver *) (data & ~(guintptr) EVP_URING_TAG_RECEIVER),
+                                                answer, flags);
+      else if (data != 0 && settle (self, (EvpOperation *) data, answer))
         completed++;
     }
   return completed;
@@ -373,7 +348,58 @@ fail_all (EvpOperationList *list,
   while ((operation = list->head) != NULL)
     {
       list_remove (list, operation);
-      finish (operation, -saved_errno);
+      evp_uring_proactor_finish (operation, -saved_errno);
+    }
+}
+
+/*
+ * Whether an operation that was interrupted may be started again, though nobody knows how far it got: then
+ * what it would have done twice is the same.
+ */
+static gboolean
+can_repeat (EvpOperation *operation)
+{
+  switch (operation->kind)
+    {
+    case EVP_OPERATION_SEND:
+    case EVP_OPERATION_SEND_TO:
+      return FALSE;
+    case EVP_OPERATION_READ:
+    case EVP_OPERATION_WRITE:
+      return operation->offset >= 0;
+    default:
+      return TRUE;
+    }
+}
+
+/*
+ * A ring serves the thread that made it. Once the loop is run or closed on another, the ring goes, and takes what
+ * is in flight with it: with the loop moved, that starts anew where it can, and is cancelled elsewhere.
+ */
+static void
+leave_thread (EvpUringProactor *self)
+{
+  EvpOperationList interrupted;
+  EvpOperation *operation;
+
+  evp_uring_proactor_collect (self);
+  if (!evp_uring_close_elsewhere (&self->uring))
+    {
+      evp_warn_runtime ("%s", _("The kernel still uses the buffers of requests whose loop is gone, because a process "
+                                "made by fork() holds the ring; these requests never complete"));
+      self->in_flight = (EvpOperationList) { NULL, NULL };
+    }
+  interrupted = self->in_flight;
+  self->in_flight = (EvpOperationList) { NULL, NULL };
+  evp_uring_receivers_clear (self);
+  self->n_in_flight = 0;
+  while ((operation = interrupted.head) != NULL)
+    {
+      list_remove (&interrupted, operation);
+      if (self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0 || !can_repeat (operation))
+        evp_uring_proactor_finish (operation, -ECANCELED);
+      else
+        evp_uring_proactor_put (self, operation);
     }
 }
 
@@ -392,6 +418,7 @@ put_waiting (EvpUringProactor *self)
           fail_all (&self->waiting, failed);
           return;
         }
+      self->thread = evp_handle_thread_token ();
     }
   while ((operation = self->waiting.head) != NULL)
     {
@@ -413,6 +440,16 @@ evp_uring_proactor_supports (EvpProactor     *proactor,
   return TRUE;
 }
 
+void
+evp_uring_proactor_put (EvpUringProactor *self,
+                        EvpOperation     *operation)
+{
+  if (G_LIKELY (evp_uring_is_open (&self->uring) && self->waiting.head == NULL) && put_into_ring (self, operation))
+    return;
+  operation->index = EVP_URING_WAITING;
+  list_append (&self->waiting, operation);
+}
+
 static gboolean
 evp_uring_proactor_submit (EvpProactor  *proactor,
                            EvpOperation *operation,
@@ -427,10 +464,15 @@ evp_uring_proactor_submit (EvpProactor  *proactor,
     }
 
   evp_operation_ref (operation); /* until it completes */
-  if (G_LIKELY (evp_uring_is_open (&self->uring) && self->waiting.head == NULL) && put_into_ring (self, operation))
+  if (operation->kind == EVP_OPERATION_RECV && (operation->flags & EVP_OPERATION_AHEAD) != 0
+      && evp_uring_receiver_submit (self, operation))
     return TRUE;
-  operation->index = EVP_URING_WAITING;
-  list_append (&self->waiting, operation);
+  if (operation->kind == EVP_OPERATION_POLL && evp_operation_take_ahead (operation, NULL, 0) != 0)
+    {
+      evp_uring_proactor_finish (operation, operation->events);
+      return TRUE;
+    }
+  evp_uring_proactor_put (self, operation);
   return TRUE;
 }
 
@@ -455,7 +497,7 @@ ask_to_cancel (EvpUringProactor *self,
 static void
 send_cancels (EvpUringProactor *self)
 {
-  self->cancels_missing = FALSE;
+  self->cancels_missing = !evp_uring_receivers_stop (self);
   for (EvpOperation *operation = self->in_flight.head; operation != NULL; operation = operation->next)
     if ((self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0) && !ask_to_cancel (self, operation))
       return;
@@ -470,7 +512,12 @@ evp_uring_proactor_cancel (EvpProactor  *proactor,
   if (operation->index == EVP_URING_WAITING)
     {
       list_remove (&self->waiting, operation);
-      finish (operation, -ECANCELED);
+      evp_uring_proactor_finish (operation, -ECANCELED);
+      return;
+    }
+  if (operation->index == EVP_URING_RECEIVING)
+    {
+      evp_uring_receiver_cancel (operation);
       return;
     }
   if (!is_forked (self))
@@ -485,18 +532,21 @@ evp_uring_proactor_poll (EvpProactor *proactor)
 
   if (self->closed || is_forked (self))
     return 0;
+  if (G_UNLIKELY (self->thread != evp_handle_thread_token ()) && evp_uring_is_open (&self->uring))
+    leave_thread (self);
   if (self->waiting.head != NULL)
     put_waiting (self);
   if (!evp_uring_is_open (&self->uring))
     return 0;
 
   evp_uring_set_wakeups (&self->uring, FALSE);
+  evp_uring_receivers_sweep (self);
   if (G_UNLIKELY (self->cancels_missing))
     send_cancels (self);
   if (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring))
     {
       evp_uring_enter (&self->uring, 0);
-      completed = collect (self);
+      completed = evp_uring_proactor_collect (self);
     }
   return completed;
 }
@@ -514,18 +564,26 @@ evp_uring_proactor_close (EvpProactor *proactor)
 
   if (self->closed)
     return;
+  g_mutex_lock (&self->lock);
   self->closed = TRUE;
+  g_mutex_unlock (&self->lock);
   fail_all (&self->waiting, ECANCELED);
 
   if (is_forked (self))
     {
       /* the requests are the parent's, and go on there */
       fail_all (&self->in_flight, ECANCELED);
+      evp_uring_receivers_clear (self);
       evp_uring_abandon (&self->uring);
       return;
     }
   if (!evp_uring_is_open (&self->uring))
     return;
+  if (self->thread != evp_handle_thread_token ())
+    {
+      leave_thread (self);
+      return;
+    }
 
   self->cancels_missing = TRUE;
   while (self->n_in_flight > 0)
@@ -533,15 +591,19 @@ evp_uring_proactor_close (EvpProactor *proactor)
       if (self->cancels_missing)
         send_cancels (self);
       evp_uring_enter (&self->uring, self->cancels_missing ? 0 : 1);
-      collect (self);
+      evp_uring_proactor_collect (self);
     }
   evp_uring_close (&self->uring);
+  evp_uring_receivers_clear (self);
 }
 
 static void
 evp_uring_proactor_finalize (GObject *object)
 {
-  evp_uring_proactor_close (EVP_PROACTOR (object));
+  EvpUringProactor *self = EVP_URING_PROACTOR (object);
+
+  evp_uring_proactor_close (EVP_PROACTOR (self));
+  g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (evp_uring_proactor_parent_class)->finalize (object);
 }
@@ -550,6 +612,7 @@ gboolean
 evp_uring_proactor_has_work (EvpUringProactor *self)
 {
   return self->waiting.head != NULL
+         || g_atomic_pointer_get (&self->dropped) != NULL
          || (evp_uring_is_open (&self->uring)
              && (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring)));
 }
@@ -608,6 +671,7 @@ evp_uring_proactor_init (EvpUringProactor *self)
 {
 #ifdef HAVE_LIBURING
   evp_uring_init (&self->uring);
+  g_mutex_init (&self->lock);
   self->fork_generation = evp_os_fork_generation ();
 #endif
 }
