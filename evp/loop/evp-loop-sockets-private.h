@@ -12,5 +12,10 @@ G_BEGIN_DECLS
  */
 void     evp_loop_socket_set_owned (GSocket *socket,
                                     gboolean owned);
+/* What every sock_…_async() function asks first: not closed, not owned, in debug mode not blocking, and not cancelled. */
+gboolean evp_loop_socket_check     (EvpAbstractEventLoop *loop,
+                                    GSocket              *socket,
+                                    GCancellable         *cancellable,
+                                    GError              **error);
 
 G_END_DECLS

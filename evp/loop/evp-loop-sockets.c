@@ -174,6 +174,15 @@ check (EvpAbstractEventLoop *loop,
   return TRUE;
 }
 
+gboolean
+evp_loop_socket_check (EvpAbstractEventLoop *loop,
+                       GSocket              *socket,
+                       GCancellable         *cancellable,
+                       GError              **error)
+{
+  return check (loop, socket, get_state (socket), g_socket_get_fd (socket), cancellable, error);
+}
+
 static void sock_done_cb (EvpOperation *operation,
                           gpointer      user_data);
 

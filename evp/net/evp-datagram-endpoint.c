@@ -9,6 +9,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-operation-private.h"
 #include "evp/loop/evp-loop-post-private.h"
+#include "evp/loop/evp-loop-sockets-private.h"
 #include "evp/loop/evp-loop-task-private.h"
 
 #include <errno.h>
@@ -194,6 +195,7 @@ evp_datagram_io_try_close (EvpDatagramIo *io)
     return;
   evp_loop_retire_operation (io->read);
   evp_loop_retire_operation (io->write);
+  evp_loop_socket_set_owned (io->socket, FALSE);
   g_socket_close (io->socket, NULL);
   g_clear_object (&io->socket);
   kept = g_steal_pointer (&io->kept);
@@ -888,6 +890,7 @@ evp_datagram_endpoint_new (EvpAbstractEventLoop *loop,
   io->write = evp_operation_new (EVP_OPERATION_POLL, io->fd, evp_datagram_write_ready_cb, io);
   io->write->events = EVP_IO_EVENTS_WRITE;
   g_weak_ref_init (&io->endpoint, self);
+  evp_loop_socket_set_owned (socket, TRUE);
 
   self->io = io;
   self->connected = getpeername (io->fd, &peer.any, &length) == 0;

@@ -13,6 +13,9 @@ typedef struct _EvpSocketSource EvpSocketSource;
 /* Called once, when a channel that was closed has given up its descriptor. */
 typedef void (*EvpSocketChannelFunc) (gpointer data);
 
+/* Does a step of a transfer without waiting; FALSE if it has to wait until the socket is ready. */
+typedef gboolean (*EvpSocketTryFunc) (gpointer data);
+
 /*
  * Tells the loop of a channel that was not given one: (transfer full) (nullable), that of the calling thread
  * in @context. NULL: the channel does as GIO does.
@@ -53,6 +56,7 @@ struct _EvpSocketChannel
   gsize count;
   const GOutputVector *vectors;   /* instead of `buffer`, if there are any */
   gsize n_vectors;
+  EvpSocketTryFunc try_func;      /* instead of both, with `buffer` as its data */
   EvpTimerHandle *timeout;        /* of the socket, if it has one */
   gboolean timed_out;
 
@@ -97,6 +101,14 @@ gssize                evp_socket_channel_send           (EvpSocketChannel     *s
                                                          const void           *buffer,
                                                          gsize                 count,
                                                          GError              **error);
+/* Calls @func until it is TRUE, whenever the socket is ready; the result is 0. */
+void                  evp_socket_channel_try_async      (EvpSocketChannel     *self,
+                                                         gpointer              tag,
+                                                         EvpSocketTryFunc      func,
+                                                         gpointer              data,
+                                                         GCancellable         *cancellable,
+                                                         GAsyncReadyCallback   callback,
+                                                         gpointer              user_data);
 /* Sends right here: waits for ever with -1 as @timeout_us, not at all with 0. */
 GPollableReturn       evp_socket_channel_writev         (EvpSocketChannel     *self,
                                                          const GOutputVector  *vectors,

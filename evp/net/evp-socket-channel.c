@@ -51,6 +51,7 @@ evp_socket_channel_steal_task (EvpSocketChannel *self)
 {
   evp_socket_channel_clear_timeout (self);
   self->vectors = NULL;
+  self->try_func = NULL;
   return g_steal_pointer (&self->task);
 }
 
@@ -191,7 +192,19 @@ evp_socket_channel_start (EvpSocketChannel *self)
   GError *error = NULL;
   gboolean ok;
 
-  if (self->vectors != NULL)
+  if (self->try_func != NULL)
+    {
+      if (self->try_func (self->buffer))
+        {
+          EvpLoopTask *task = evp_socket_channel_steal_task (self);
+
+          evp_loop_task_return_int (task, 0);
+          evp_socket_channel_drop_task (self, task);
+          return;
+        }
+      ok = evp_socket_channel_submit_poll (self, &error);
+    }
+  else if (self->vectors != NULL)
     {
       gsize n_written = 0;
 
@@ -275,6 +288,8 @@ evp_socket_channel_begin (EvpSocketChannel   *self,
       error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CLOSED, _("Stream is closed"));
   if (error != NULL)
     {
+      self->vectors = NULL;
+      self->try_func = NULL;
       evp_loop_task_return_error (task, error);
       evp_socket_channel_drop_task (self, task);
       return;
@@ -442,6 +457,20 @@ evp_socket_channel_send (EvpSocketChannel *self,
   if (n >= 0)
     return n;
   return g_socket_send_with_blocking (self->socket, buffer, count, FALSE, NULL, error);
+}
+
+void
+evp_socket_channel_try_async (EvpSocketChannel   *self,
+                              gpointer            tag,
+                              EvpSocketTryFunc    func,
+                              gpointer            data,
+                              GCancellable       *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer            user_data)
+{
+  self->try_func = func;
+  self->buffer = data;
+  evp_socket_channel_begin (self, tag, cancellable, callback, user_data);
 }
 
 GPollableReturn

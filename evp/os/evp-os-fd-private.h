@@ -25,6 +25,11 @@ gboolean evp_os_fd_pipe         (int      fds[2],
 gssize   evp_os_fd_write        (int         fd,
                                  const void *buffer,
                                  gsize       count);
+/* sendfile() from an offset, which raises none either; ENOSYS where the system has none that is like Linux's. */
+gssize   evp_os_fd_sendfile     (int         fd,
+                                 int         file,
+                                 gint64      offset,
+                                 gsize       count);
 
 /* A descriptor with several owners, in any threads; the last one closes it. */
 typedef struct

@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+#ifdef __linux__
+# include <sys/sendfile.h>
+#endif
 
 void
 evp_os_fd_close (int fd)
@@ -102,41 +105,86 @@ evp_os_fd_pipe (int      fds[2],
   return FALSE;
 }
 
-/*
- * write() that never kills the process. Only this thread's mask changes, and only for the time of the
- * call; a SIGPIPE that was already waiting here is left waiting.
- */
+/* A time without SIGPIPE. Only this thread's mask changes. */
+typedef struct
+{
+  sigset_t sigpipe;
+  sigset_t before;
+  gboolean was_pending; /* one that was already waiting here is left waiting */
+} EvpOsSigpipe;
+
+static void
+evp_os_sigpipe_block (EvpOsSigpipe *self)
+{
+  sigset_t pending;
+
+  self->was_pending = FALSE;
+  sigemptyset (&self->sigpipe);
+  sigaddset (&self->sigpipe, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &self->sigpipe, &self->before);
+  if (sigismember (&self->before, SIGPIPE) == 1)
+    {
+      /* the caller blocks it: then one may have been waiting, and it would be his */
+      sigpending (&pending);
+      self->was_pending = sigismember (&pending, SIGPIPE) == 1;
+    }
+}
+
+/* Keeps errno. */
+static void
+evp_os_sigpipe_unblock (EvpOsSigpipe *self,
+                        gboolean      failed)
+{
+  const struct timespec zero = { 0, 0 };
+  int saved_errno = errno;
+
+  if (failed && saved_errno == EPIPE && !self->was_pending)
+    while (sigtimedwait (&self->sigpipe, NULL, &zero) < 0 && errno == EINTR)
+      ;
+  if (sigismember (&self->before, SIGPIPE) != 1)
+    pthread_sigmask (SIG_SETMASK, &self->before, NULL);
+  errno = saved_errno;
+}
+
+/* write() that never kills the process. */
 gssize
 evp_os_fd_write (int         fd,
                  const void *buffer,
                  gsize       count)
 {
-  const struct timespec zero = { 0, 0 };
-  sigset_t sigpipe, before, pending;
-  gboolean was_pending = FALSE;
+  EvpOsSigpipe sigpipe;
   gssize n;
-  int saved_errno;
 
-  sigemptyset (&sigpipe);
-  sigaddset (&sigpipe, SIGPIPE);
-  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
-  if (sigismember (&before, SIGPIPE) == 1)
-    {
-      /* the caller blocks it: then one may have been waiting, and it would be his */
-      sigpending (&pending);
-      was_pending = sigismember (&pending, SIGPIPE) == 1;
-    }
+  evp_os_sigpipe_block (&sigpipe);
   do
     n = write (fd, buffer, count);
   while (n < 0 && errno == EINTR);
-  saved_errno = errno;
-  if (n < 0 && saved_errno == EPIPE && !was_pending)
-    while (sigtimedwait (&sigpipe, NULL, &zero) < 0 && errno == EINTR)
-      ;
-  if (sigismember (&before, SIGPIPE) != 1)
-    pthread_sigmask (SIG_SETMASK, &before, NULL);
-  errno = saved_errno;
+  evp_os_sigpipe_unblock (&sigpipe, n < 0);
   return n;
+}
+
+/* The same for sendfile(). */
+gssize
+evp_os_fd_sendfile (int    fd,
+                    int    file,
+                    gint64 offset,
+                    gsize  count)
+{
+#ifdef __linux__
+  EvpOsSigpipe sigpipe;
+  off_t from = (off_t) offset;
+  gssize n;
+
+  evp_os_sigpipe_block (&sigpipe);
+  do
+    n = sendfile (fd, file, &from, count);
+  while (n < 0 && errno == EINTR);
+  evp_os_sigpipe_unblock (&sigpipe, n < 0);
+  return n;
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
 }
 
 EvpSharedFd *

@@ -149,9 +149,17 @@ net_test_run (gconstpointer data)
   fixture.leaks = evp_test_leaks_begin ();
   fixture.loop = test->kind->make ();
   if (test->kind->adopted)
-    net_run_cb (&run);
+    {
+      g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (fixture.loop);
+
+      g_main_context_push_thread_default (context);
+      net_run_cb (&run);
+      g_main_context_pop_thread_default (context);
+    }
   else
-    evp_test_run_in_loop (fixture.loop, net_run_cb, &run);
+    {
+      evp_test_run_in_loop (fixture.loop, net_run_cb, &run);
+    }
   evp_event_loop_close (fixture.loop, &error);
   g_assert_no_error (error);
   g_assert_finalize_object (fixture.loop);

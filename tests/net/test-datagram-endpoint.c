@@ -259,6 +259,21 @@ test_address (NetFixture *fixture)
   close_endpoint (fixture, server);
 }
 
+/* Rules: K-2 */
+static void
+test_owned (NetFixture *fixture)
+{
+  EvpDatagramEndpoint *endpoint = create_local (fixture);
+  g_auto (EvpTestAwait) await = { fixture->loop, NULL };
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_sock_recvfrom_async (fixture->loop, evp_datagram_endpoint_get_socket (endpoint), 10, NULL,
+                                      evp_test_ready_cb, &await);
+  g_assert_null (evp_event_loop_sock_recvfrom_finish (fixture->loop, evp_test_await (&await), NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  close_endpoint (fixture, endpoint);
+}
+
 /* Rules: T-12 */
 static void
 test_signals (NetFixture *fixture)
@@ -964,6 +979,7 @@ main (int    argc,
 
   net_test_add ("datagram-endpoint", "echo", test_echo);
   net_test_add ("datagram-endpoint", "address", test_address);
+  net_test_add ("datagram-endpoint", "owned", test_owned);
   net_test_add ("datagram-endpoint", "signals", test_signals);
   net_test_add ("datagram-endpoint", "late", test_late);
   net_test_add ("datagram-endpoint", "refused", test_refused);
