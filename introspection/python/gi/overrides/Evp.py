@@ -687,6 +687,23 @@ class SelectorKey(Evp.SelectorKey):
         Evp.SelectorKey.set_data(self, _value(data))
 
 
+# Datagrams
+
+@_public
+@override
+class DatagramEndpoint(Evp.DatagramEndpoint):
+    """One end of a conversation in datagrams."""
+
+    def send(self, data, address=None):
+        """Sends a datagram, given as bytes or GLib.Bytes."""
+        if not isinstance(data, GLib.Bytes):
+            data = GLib.Bytes.new(data)
+        return Evp.DatagramEndpoint.send(self, data, address)
+
+
+_awaitables(DatagramEndpoint)
+
+
 # Child processes
 
 @_public
