@@ -41,6 +41,7 @@ packages_for ()
       echo g++ clang                        # the headers as C++, the second compiler
       echo gjs valac                        # the other languages
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
+      echo libsoup-3.0-dev gir1.2-soup-3.0 nghttp2-server  # HTTP over connections of ours
       echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
       echo python3-docutils gi-docgen       # manual page and reference
       echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
@@ -56,10 +57,11 @@ GLib 2.74 or later, gobject-introspection and PyGObject, then run this script ag
 
   Fedora   dnf install gcc gcc-c++ clang meson ninja-build pkgconf-pkg-config glib2-devel \\
              liburing-devel gettext gobject-introspection-devel python3-gobject gjs vala \\
-             glib-networking gnutls-devel openssl-devel python3-docutils gi-docgen gtk4-devel xorg-x11-server-Xvfb
+             glib-networking gnutls-devel libsoup3-devel nghttp2 openssl-devel python3-docutils gi-docgen \\
+             gtk4-devel xorg-x11-server-Xvfb
   Arch     pacman -S --needed base-devel clang meson ninja pkgconf glib2-devel liburing gettext \\
-             gobject-introspection python-gobject gjs vala glib-networking gnutls openssl python-docutils gi-docgen \\
-             gtk4 xorg-server-xvfb
+             gobject-introspection python-gobject gjs vala glib-networking gnutls libsoup3 nghttp2 openssl \\
+             python-docutils gi-docgen gtk4 xorg-server-xvfb
 EOF
 }
 
