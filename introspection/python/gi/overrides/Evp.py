@@ -180,6 +180,69 @@ class ExceptionContext(Evp.ExceptionContext):
 
 # Asynchronous methods
 
+# asyncio's defaults; what may be None is None
+_DEFAULTS = {
+    'create_server_async': {'host': None, 'port': 0, 'backlog': 100},
+    'create_unix_server_async': {'backlog': 100},
+    'getaddrinfo_async': {'service': None, 'family': Gio.SocketFamily.INVALID},
+    'start_tls_async': {'server_side': False},
+    'start_tls_with_options_async': {'server_side': False},
+    'sendfile_async': {'offset': 0, 'count': -1, 'fallback': True},
+    'sock_sendfile_async': {'offset': 0, 'count': -1, 'fallback': True},
+}
+
+
+def _bytes(data):
+    """GLib.Bytes, of whatever holds bytes."""
+    return GLib.Bytes.new(bytes(data)) if isinstance(data, (bytes, bytearray, memoryview)) else data
+
+
+def _as_is(value):
+    return value
+
+
+_CONVERTERS = {'bytes': _bytes, 'data': _bytes, 'input': _bytes, 'fd': _fileno}
+
+
+class _Start:
+    """How an ``…_async()`` method is called: its parameters before the cancellable, and what each may be."""
+
+    def __init__(self, name, info):
+        self.name = name
+        self.parameters = []
+        self.defaults = {'cancellable': None, 'callback': None}
+        self.converters = []
+        for argument in info.get_arguments():
+            parameter = argument.get_name()
+            if parameter == 'cancellable':
+                break
+            if parameter == 'size':  # of the buffer before it
+                continue
+            self.parameters.append(parameter)
+            self.converters.append(_CONVERTERS.get(parameter, _as_is))
+            if argument.may_be_null():
+                self.defaults[parameter] = None
+        self.defaults.update(_DEFAULTS.get(name, {}))
+        self.count = len(self.parameters)
+
+    def bind(self, args, keywords):
+        """Returns what comes before the cancellable, the cancellable, the callback, and its further arguments."""
+        if keywords or len(args) < self.count:
+            args = list(args)
+            for parameter in [*self.parameters, 'cancellable', 'callback'][len(args):]:
+                if parameter in keywords:
+                    args.append(keywords.pop(parameter))
+                elif parameter in self.defaults:
+                    args.append(self.defaults[parameter])
+                else:
+                    raise TypeError(f'{self.name}() needs the argument {parameter}')
+            if keywords:
+                raise TypeError(f'{self.name}() cannot take the argument {", ".join(keywords)}')
+        given = [convert(value) for convert, value in zip(self.converters, args)]
+        rest = args[self.count:]
+        return given, rest[0] if rest else None, rest[1] if len(rest) > 1 else None, rest[2:]
+
+
 def _awaitables(cls):
     """Lets the ``…_async()`` methods of a class be awaited: without a callback they return a future."""
     raw = cls.__bases__[0]
@@ -189,43 +252,114 @@ def _awaitables(cls):
         name = info.get_name()
         finish = name[:-len('_async')] + '_finish'
         if name.endswith('_async') and finish in names:
-            start = getattr(raw, name)
-            # "name(self, one:type, …)": what is given in Python, which is not the length of an array
-            given = [part.split(':')[0].strip() for part in start.__doc__.split('(', 1)[1].split(',')]
-            setattr(cls, name, _awaitable(start, finish, given.index('cancellable') - given.index('self') - 1))
+            setattr(cls, name, _awaitable(_Start(name, info), getattr(raw, name), finish))
 
 
-def _awaitable(start, finish, n_args):
-    def method(self, *args):
+def _loop_of(source):
+    if isinstance(source, Evp.AbstractEventLoop):
+        return source
+    if hasattr(source, 'get_loop'):
+        return source.get_loop()
+    return Evp.get_event_loop()
+
+
+def _awaitable(start, call, finish):
+    def method(self, *args, **keywords):
         """Calls back ``callback(source, result, *args)``; without a callback, returns a future."""
-        if len(args) > n_args + 1 and args[n_args + 1] is not None:
-            return start(self, *args[:n_args + 1], _guard(args[n_args + 1], args[n_args + 2:]))
-
-        cancellable = args[n_args] if len(args) > n_args else None
-        if cancellable is None:
-            cancellable = Gio.Cancellable()
-        loop = self if isinstance(self, Evp.AbstractEventLoop) else Evp.get_event_loop()
-        future = loop.create_future()
-
-        def done(source, result):
-            try:
-                value = getattr(source, finish)(result)
-            except GLib.Error as error:
-                if not future.done():
-                    future.set_exception(error)
-            else:
-                if not future.done():
-                    future.set_result(value)
-
-        def ended(future):
-            if future.cancelled():
-                cancellable.cancel()
-
-        future.add_done_callback(ended)
-        start(self, *args[:n_args], cancellable, done)
-        return future
-    method.__name__ = start.__name__
+        given, cancellable, callback, data = start.bind(args, keywords)
+        if callback is not None:
+            return call(self, *given, cancellable, _guard(callback, data))
+        return _future_of(_loop_of(self), lambda *ends: call(self, *given, *ends),
+                          lambda source, result: getattr(source, finish)(result), cancellable)
+    method.__name__ = start.name
     return method
+
+
+def _future_of(loop, begin, finish, cancellable):
+    """The future of ``begin (cancellable, callback)``; cancelling it cancels what was begun."""
+    if cancellable is None:
+        cancellable = Gio.Cancellable()
+    future = loop.create_future()
+
+    def done(source, result):
+        try:
+            value = finish(source, result)
+        except GLib.Error as error:
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(value)
+
+    def ended(future):
+        if future.cancelled():
+            cancellable.cancel()
+
+    future.add_done_callback(ended)
+    begin(cancellable, done)
+    return future
+
+
+@_public
+def call_gio(method, *args):
+    """Starts an asynchronous method of GIO, and returns the future of what it finishes with.
+
+    ``data = await Evp.call_gio(stream.get_input_stream().read_bytes_async, 4096, GLib.PRIORITY_DEFAULT)``: the
+    arguments are those before the cancellable. The running loop is the one that completes it.
+    """
+    name = method.__name__
+    stem = name[:-len('_async')] if name.endswith('_async') else name
+    if 'cancellable' not in [argument.get_name() for argument in method.get_arguments()]:
+        raise TypeError(f'{name}() cannot be called so: it has no cancellable')
+
+    def finish(source, result):
+        if source is None:  # a function or a constructor
+            source = get_introspection_module(method.get_namespace())
+            container = method.get_container()
+            if container is not None:
+                source = getattr(source, container.get_name())
+        return getattr(source, stem + '_finish')(result)
+
+    return _future_of(Evp.get_event_loop(), lambda *ends: method(*args, *ends), finish, None)
+
+
+class _Received:
+    """The result of a method that fills a buffer of the caller's, which is not filled yet."""
+
+    def __init__(self, result, view):
+        self.result = result
+        self.view = view
+
+
+def _fills_buffer(cls, name, plain):
+    """A method that receives into a buffer, made of one that returns what it received.
+
+    C would write into memory that Python does not keep for it.
+    """
+    raw = cls.__bases__[0]
+    into = _Start(name + '_async', getattr(raw, name + '_async'))
+    call = getattr(raw, plain + '_async')
+    get = getattr(raw, plain + '_finish')
+
+    def start(self, *args):
+        *given, cancellable, callback = args
+        place = into.parameters.index('buffer')
+        view = memoryview(given[place]).cast('B')
+        if view.readonly:
+            raise TypeError(f'{into.name}() needs a buffer that can be written to')
+        given[place] = view.nbytes
+        call(self, *given, cancellable, lambda source, result: callback(source, _Received(result, view)))
+
+    def finish(self, received):
+        value = get(self, received.result)
+        data, *others = value if isinstance(value, tuple) else (value,)
+        size = data.get_size()
+        if size > 0:
+            received.view[:size] = data.get_data()
+        return (size, *others) if others else size
+
+    setattr(cls, name + '_async', _awaitable(into, start, name + '_finish'))
+    setattr(cls, name + '_finish', finish)
 
 
 # Running
@@ -406,44 +540,9 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
             _thread.report = outer
 
 
-def _into(receive):
-    """Receiving into a buffer: PyGObject would pass a copy of it, so the bytes are put there afterwards."""
-    def start(self, sock, buffer, cancellable, callback):
-        view = memoryview(buffer).cast('B')
-        if view.readonly:
-            raise TypeError('a writable buffer is needed')
-
-        def received(source, result):
-            result._buffer = view
-            callback(source, result)
-        receive(self, sock, len(view), cancellable, received)
-    return start
-
-
-def _recv_into_finish(self, result):
-    """How many bytes came into the buffer; 0 at the end of the stream."""
-    received = self.sock_recv_finish(result).get_data()
-    result._buffer[:len(received)] = received
-    return len(received)
-
-
-def _recvfrom_into_finish(self, result):
-    """How many bytes came into the buffer, and their sender."""
-    datagram, address = self.sock_recvfrom_finish(result)
-    received = datagram.get_data()
-    result._buffer[:len(received)] = received
-    return len(received), address
-
-
 _awaitables(AbstractEventLoop)
-for _name, _receive, _finish in (
-        ('sock_recv_into', Evp.AbstractEventLoop.sock_recv_async, _recv_into_finish),
-        ('sock_recvfrom_into', Evp.AbstractEventLoop.sock_recvfrom_async, _recvfrom_into_finish)):
-    _start = _into(_receive)
-    _start.__name__ = _name + '_async'
-    setattr(AbstractEventLoop, _start.__name__, _awaitable(_start, _name + '_finish', 2))
-    setattr(AbstractEventLoop, _name + '_finish', _finish)
-del _name, _receive, _finish, _start
+_fills_buffer(AbstractEventLoop, 'sock_recv_into', 'sock_recv')
+_fills_buffer(AbstractEventLoop, 'sock_recvfrom_into', 'sock_recvfrom')
 
 
 @_public
@@ -487,6 +586,7 @@ def run(main, *args):
 
 
 _plain_classes('BaseEventLoop', 'SelectorEventLoop', 'ProactorEventLoop')
+_awaitables(_classes[Evp.ProactorEventLoop])
 
 
 # Futures
@@ -687,18 +787,27 @@ class SelectorKey(Evp.SelectorKey):
         Evp.SelectorKey.set_data(self, _value(data))
 
 
-# Datagrams
+# Proactors
+
+_plain_classes('Proactor', 'GioProactor', 'UringProactor')
+
+
+@_public
+@override
+class Operation(Evp.Operation):
+    def store_data(self, data):
+        """Stores what was received; returns how much there was room for."""
+        return Evp.Operation.store_data(self, _bytes(data))
+
+
+# Connections
 
 @_public
 @override
 class DatagramEndpoint(Evp.DatagramEndpoint):
-    """One end of a conversation in datagrams."""
-
     def send(self, data, address=None):
-        """Sends a datagram, given as bytes or GLib.Bytes."""
-        if not isinstance(data, GLib.Bytes):
-            data = GLib.Bytes.new(data)
-        return Evp.DatagramEndpoint.send(self, data, address)
+        """Sends a datagram, of bytes, to an address or to the one that the endpoint was made for."""
+        return Evp.DatagramEndpoint.send(self, _bytes(data), address)
 
 
 _awaitables(DatagramEndpoint)
