@@ -32,6 +32,14 @@ void       evp_socket_stream_attach (GIOStream            *connection,
 void       evp_socket_stream_set_patience
                                     (GIOStream            *connection,
                                      double                seconds);
+/*
+ * Calls func (data) once, when @connection begins to close, whoever closes it and on whatever thread; at the
+ * latest when it is finalised.
+ */
+void       evp_socket_stream_set_closed_func
+                                    (GIOStream            *connection,
+                                     GDestroyNotify        func,
+                                     gpointer              data);
 /* Sets the functions of a class of connections; those that nothing was attached to do as GIO does. */
 void       evp_socket_stream_set_functions
                                     (GIOStreamClass       *klass);

@@ -48,6 +48,12 @@ evp_socket_parts_quark (void)
   return g_quark_from_static_string ("evp-socket-parts");
 }
 
+static GQuark
+evp_socket_closed_quark (void)
+{
+  return g_quark_from_static_string ("evp-socket-closed");
+}
+
 static EvpSocketParts *
 evp_socket_parts_get (GIOStream *stream)
 {
@@ -242,6 +248,7 @@ static void
 evp_socket_stream_close_parts (GIOStream      *stream,
                                EvpSocketParts *parts)
 {
+  g_object_set_qdata (G_OBJECT (stream), evp_socket_closed_quark (), NULL); /* tells who wants to know */
   if (!parts->in_dispose)
     {
       evp_socket_stream_abort_channel (stream, parts, evp_socket_parts_get_input_channel (parts));
@@ -439,6 +446,14 @@ evp_socket_stream_set_patience (GIOStream *connection,
   if (parts != NULL)
     evp_socket_output_stream_get_channel (EVP_SOCKET_OUTPUT_STREAM (evp_socket_stream_get_output_stream (connection)))
       ->patience_us = (gint64) MIN (seconds * 1e6, (double) G_MAXINT32 * 1000);
+}
+
+void
+evp_socket_stream_set_closed_func (GIOStream     *connection,
+                                   GDestroyNotify func,
+                                   gpointer       data)
+{
+  g_object_set_qdata_full (G_OBJECT (connection), evp_socket_closed_quark (), data, func);
 }
 
 void

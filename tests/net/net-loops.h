@@ -65,6 +65,13 @@ net_make_selector (void)
   return evp_selector_event_loop_new (NULL, NULL, NULL);
 }
 
+/* As GTK does: the default context, which somebody else iterates. */
+static EvpAbstractEventLoop *
+net_make_adopted (void)
+{
+  return evp_selector_event_loop_new (NULL, g_main_context_default (), NULL);
+}
+
 static EvpAbstractEventLoop *
 net_make_foreign (void)
 {
@@ -89,7 +96,7 @@ net_make_uring (void)
 
 static const NetLoop net_loops[] = {
   { "selector", net_make_selector, FALSE },
-  { "adopted", net_make_selector, TRUE },
+  { "adopted", net_make_adopted, TRUE },
   { "foreign", net_make_foreign, FALSE },
   { "proactor-gio", net_make_gio, FALSE },
   { "proactor-uring", net_make_uring, FALSE }, /* last: not everywhere */
