@@ -662,7 +662,7 @@ evp_datagram_endpoint_receive_ready (EvpDatagramEndpoint *self)
     return;
   if (!evp_datagram_endpoint_is_wanted (self))
     {
-      /* It stays in the socket. A receive looks at once; for a handler somebody has to look. */
+      /* It stays in the socket. A receive waits again; for a handler somebody has to look. */
       evp_datagram_io_start_timer (self->io, &self->io->stall, &self->stall_delay,
                                    EVP_DATAGRAM_LAST_STALL_DELAY, evp_datagram_io_stall_cb);
       return;
@@ -902,7 +902,9 @@ evp_datagram_endpoint_new (EvpAbstractEventLoop *loop,
     {
       self->closing = TRUE;
       self->closed = TRUE;
-      evp_datagram_io_close (io);
+      io->closing = TRUE;
+      evp_loop_socket_set_owned (socket, FALSE); /* it stays the caller's */
+      g_clear_object (&io->socket);
       return NULL;
     }
   return g_steal_pointer (&self);
@@ -1269,8 +1271,6 @@ evp_datagram_endpoint_receive_async (EvpDatagramEndpoint *self,
   evp_loop_task_set_cancel_func (task, evp_datagram_endpoint_cancel_receive_cb, self);
   evp_datagram_io_stop_timer (&self->io->stall);
   self->stall_delay = EVP_DATAGRAM_FIRST_DELAY;
-  if (self->io->read->state == EVP_OPERATION_IDLE && g_queue_get_length (&self->receivers) == 1)
-    evp_datagram_endpoint_receive_one (self); /* it was left in the socket */
   evp_datagram_endpoint_await_datagram (self);
 }
 

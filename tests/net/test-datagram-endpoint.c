@@ -925,6 +925,66 @@ test_drop (NetFixture *fixture)
     }
 }
 
+/* A loop that cannot wait for anything. */
+typedef struct
+{
+  EvpSelectorEventLoop parent_instance;
+} DeafLoop;
+
+typedef EvpSelectorEventLoopClass DeafLoopClass;
+
+GType deaf_loop_get_type (void);
+
+static gboolean
+deaf_loop_submit_operation (EvpAbstractEventLoop *loop,
+                            EvpOperation         *operation,
+                            GError              **error)
+{
+  g_set_error_literal (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED, "deaf");
+  return FALSE;
+}
+
+static void
+deaf_loop_iface_init (gpointer iface,
+                      gpointer data)
+{
+  ((EvpAbstractEventLoopInterface *) iface)->submit_operation = deaf_loop_submit_operation;
+}
+
+G_DEFINE_TYPE_WITH_CODE (DeafLoop, deaf_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, deaf_loop_iface_init))
+
+static void
+deaf_loop_class_init (DeafLoopClass *klass)
+{
+}
+
+static void
+deaf_loop_init (DeafLoop *self)
+{
+}
+
+/* Then there is no endpoint, and a socket that was given is given back. */
+static void
+test_deaf (void)
+{
+  g_autoptr (EvpAbstractEventLoop) loop = g_object_new (deaf_loop_get_type (), NULL);
+  NetFixture fixture = { .loop = loop };
+  g_autoptr (EvpDatagramOptions) options = evp_datagram_options_new ();
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, 0, NULL);
+  g_autoptr (GError) error = NULL;
+  guint n_warnings = evp_warn_runtime_get_count ();
+
+  evp_datagram_options_set_socket (options, socket);
+  g_assert_null (create_full (&fixture, NULL, NULL, options, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_assert_false (g_socket_is_closed (socket));
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, n_warnings);
+  evp_datagram_options_set_socket (options, NULL);
+  g_assert_finalize_object (g_steal_pointer (&socket));
+  g_assert_true (evp_event_loop_close (loop, NULL));
+}
+
 static void
 note_receive_cb (GObject      *source,
                  GAsyncResult *result,
@@ -994,6 +1054,7 @@ main (int    argc,
   net_test_add ("datagram-endpoint", "close-in-handler", test_close_in_handler);
   net_test_add ("datagram-endpoint", "unref-in-handler", test_unref_in_handler);
   net_test_add ("datagram-endpoint", "drop", test_drop);
+  g_test_add_func ("/evp/net/datagram-endpoint/deaf", test_deaf);
   g_test_add_func ("/evp/net/datagram-endpoint/loop-closed", test_loop_closed);
 
   return g_test_run ();

@@ -5,6 +5,7 @@
 #include "net/net-loops.h"
 
 #include "evp/net/evp-socket-stream-private.h"
+#include "support/evp-test-tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -646,6 +647,83 @@ test_stream_cancel (NetFixture *fixture)
   g_assert_cmpstr (pair.received->str, ==, "written");
 }
 
+static gboolean
+accept_cb (GTlsConnection      *connection,
+           GTlsCertificate     *certificate,
+           GTlsCertificateFlags flags,
+           gpointer             user_data)
+{
+  return TRUE;
+}
+
+/* TLS has to see every byte: only the fallback will do. */
+/* Rules: N-25 */
+static void
+test_tls (void)
+{
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "TLS");
+  NetFixture fixture = { 0 };
+  g_autoptr (GIOStream) near = NULL;
+  g_autoptr (GIOStream) far = NULL;
+  g_autoptr (GIOStream) client = NULL;
+  g_autoptr (GSocket) far_socket = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *received = g_malloc (FILE_SIZE);
+  GMainContext *context = g_main_context_default ();
+  gsize n_received = 0;
+
+  if (!evp_test_tls_available ())
+    return;
+  fixture.loop = loop = evp_selector_event_loop_new (NULL, context, NULL);
+  {
+    g_auto (Pair) pair = { 0 };
+    g_auto (EvpTestAwait) sending = { loop, NULL };
+    g_auto (EvpTestAwait) reading = { loop, NULL };
+    g_autoptr (GFile) file = NULL;
+
+    pair_init (&pair, &fixture, FILE_SIZE);
+    near = evp_socket_stream_new (loop, pair.near);
+    far_socket = g_socket_new_from_fd (pair.far, &error);
+    g_assert_no_error (error);
+    g_socket_set_blocking (far_socket, FALSE);
+    pair.far = -1;
+    far = evp_socket_stream_new (loop, far_socket);
+    pair.stream = g_tls_server_connection_new (near, evp_test_tls_certificate (), &error);
+    g_assert_no_error (error);
+    client = g_tls_client_connection_new (far, NULL, &error);
+    g_assert_no_error (error);
+    g_signal_connect (client, "accept-certificate", G_CALLBACK (accept_cb), NULL);
+
+    file = g_file_new_for_path (pair.path);
+    evp_event_loop_sendfile_async (loop, pair.stream, file, 0, -1, TRUE, NULL, evp_test_ready_cb, &sending);
+    g_input_stream_read_all_async (g_io_stream_get_input_stream (client), received, FILE_SIZE, 0, NULL,
+                                   evp_test_ready_cb, &reading);
+    g_assert_cmpint (evp_event_loop_sendfile_finish (loop, evp_test_await (&sending), &error), ==, FILE_SIZE);
+    g_assert_no_error (error);
+    while (reading.result == NULL)
+      g_main_context_iteration (context, TRUE);
+    g_assert_true (g_input_stream_read_all_finish (G_INPUT_STREAM (g_io_stream_get_input_stream (client)),
+                                                   reading.result, &n_received, &error));
+    g_assert_no_error (error);
+    g_assert_cmpuint (n_received, ==, FILE_SIZE);
+    g_assert_true (memcmp (received, pair.content->str, FILE_SIZE) == 0);
+
+    {
+      g_auto (EvpTestAwait) refused = { loop, NULL };
+
+      evp_event_loop_sendfile_async (loop, pair.stream, file, 0, -1, FALSE, NULL, evp_test_ready_cb, &refused);
+      g_assert_cmpint (evp_event_loop_sendfile_finish (loop, evp_test_await (&refused), &error), ==, -1);
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+      g_clear_error (&error);
+    }
+    g_io_stream_close (far, NULL, NULL);
+    g_io_stream_close (near, NULL, NULL);
+    g_clear_object (&pair.stream);
+  }
+  g_assert_true (evp_event_loop_close (loop, NULL));
+}
+
 static void
 note_cb (GObject      *source,
          GAsyncResult *result,
@@ -709,6 +787,7 @@ main (int    argc,
   net_test_add ("loop-sendfile", "stream-refused", test_stream_refused);
   net_test_add ("loop-sendfile", "stream-peer-gone", test_stream_peer_gone);
   net_test_add ("loop-sendfile", "stream-cancel", test_stream_cancel);
+  g_test_add_func ("/evp/net/loop-sendfile/tls", test_tls);
   g_test_add_func ("/evp/net/loop-sendfile/loop-closed", test_loop_closed);
 
   return g_test_run ();
