@@ -121,7 +121,8 @@ keep (EvpUringReceiver *self,
       gsize size = MAX (2 * (self->length + length), KEPT_SIZE);
       char *data = g_malloc (size);
 
-      memcpy (data, self->data + self->start, self->length);
+      if (self->length > 0)
+        memcpy (data, self->data + self->start, self->length);
       g_free (self->data);
       self->data = data;
       self->size = size;

@@ -592,7 +592,11 @@ test_seccomp (void)
   g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
   g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
   g_assert_false (evp_capabilities_get ("io-uring"));
+#ifdef HAVE_LIBURING
   g_assert_nonnull (strstr (evp_capabilities_explain ("io-uring"), g_strerror (EPERM)));
+#else
+  g_assert_nonnull (evp_capabilities_explain ("io-uring"));
+#endif
   work_without ();
 }
 
