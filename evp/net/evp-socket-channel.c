@@ -500,11 +500,13 @@ evp_socket_channel_create_source (EvpSocketChannel *self,
                                       NULL);
       return g_pollable_source_new_full (self->stream, child, cancellable);
     }
-
-  /* ours calls nobody back and could not, so it gets no callback, as that function would give it */
-  source = g_pollable_source_new_full (self->stream, NULL, cancellable);
-  child = evp_socket_source_new (self);
-  g_source_add_child_source (source, child);
+  source = evp_socket_source_new (self);
+  if (cancellable != NULL)
+    {
+      child = g_cancellable_source_new (cancellable);
+      g_source_set_dummy_callback (child);
+      g_source_add_child_source (source, child);
+    }
   return source;
 }
 

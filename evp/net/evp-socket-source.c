@@ -7,9 +7,9 @@
 #include <glib-unix.h>
 
 /*
- * The child of a pollable source. In the main context of the loop it has no descriptor: the channel waits
- * through the loop and wakes it by its ready time. Anywhere else, as in a thread that does a TLS
- * handshake, it polls the descriptor.
+ * A pollable source, of the same kind as GIO's, but in one piece: a main context looks at each source in each
+ * turn. In the main context of the loop it has no descriptor: the channel waits through the loop and wakes
+ * it by its ready time. Anywhere else, as in a thread that does a TLS handshake, it polls the descriptor.
  */
 struct _EvpSocketSource
 {
@@ -110,8 +110,11 @@ evp_socket_source_dispatch (GSource    *source,
                             GSourceFunc callback,
                             gpointer    user_data)
 {
-  g_source_set_ready_time (source, -1);
-  return G_SOURCE_CONTINUE; /* its parent calls back, and decides */
+  EvpSocketSource *self = (EvpSocketSource *) source;
+
+  if (self->fd_tag == NULL)
+    g_source_set_ready_time (source, -1);
+  return callback == NULL || ((GPollableSourceFunc) (void (*) (void)) callback) (self->stream, user_data);
 }
 
 /* Not in finalize: until now it can be woken. */
@@ -130,11 +133,23 @@ evp_socket_source_finalize (GSource *source)
   g_object_unref (((EvpSocketSource *) source)->stream);
 }
 
-/* A parent gives its children a closure, which is never called. GLib wants to know how it would be. */
+/* What calls back if a closure was set, as GLib and languages do. */
 static gboolean
-evp_socket_source_closure_cb (gpointer user_data)
+evp_socket_source_closure_cb (GObject *stream,
+                              gpointer closure)
 {
-  return G_SOURCE_CONTINUE;
+  GValue result = G_VALUE_INIT;
+  GValue argument = G_VALUE_INIT;
+  gboolean goes_on;
+
+  g_value_init (&result, G_TYPE_BOOLEAN);
+  g_value_init (&argument, G_TYPE_OBJECT);
+  g_value_set_object (&argument, stream);
+  g_closure_invoke (closure, &result, 1, &argument, NULL);
+  goes_on = g_value_get_boolean (&result);
+  g_value_unset (&argument);
+  g_value_unset (&result);
+  return goes_on;
 }
 
 static GSourceFuncs evp_socket_source_funcs = {
@@ -142,7 +157,7 @@ static GSourceFuncs evp_socket_source_funcs = {
   .check = evp_socket_source_check,
   .dispatch = evp_socket_source_dispatch,
   .finalize = evp_socket_source_finalize,
-  .closure_callback = evp_socket_source_closure_cb,
+  .closure_callback = (GSourceFunc) (void (*) (void)) evp_socket_source_closure_cb,
 };
 
 GSource *
