@@ -439,6 +439,8 @@ take_bytes (EvpOperation *operation)
 {
   gpointer buffer = g_steal_pointer (&operation->buffer);
 
+  if (operation->result > 0 && (gsize) operation->result < operation->length)
+    buffer = g_realloc (buffer, (gsize) operation->result);
   if (operation->result > 0)
     return g_bytes_new_take (buffer, (gsize) operation->result);
   g_free (buffer);

@@ -92,7 +92,7 @@ try_write (EvpOperation *operation)
   return n < 0 ? -errno : n;
 }
 
-/* recv() or recvfrom(), for an operation without a buffer: it gets one of the right size. */
+/* recv() or recvfrom(), for an operation that has no buffer yet. */
 static gssize
 try_receive_allocating (EvpOperation *operation)
 {
@@ -116,10 +116,7 @@ try_receive_allocating (EvpOperation *operation)
       return n < 0 ? -saved_errno : 0;
     }
   if ((gsize) n < operation->length)
-    {
-      operation->flags |= EVP_OPERATION_DRAINED;
-      buffer = g_realloc (buffer, (gsize) n);
-    }
+    operation->flags |= EVP_OPERATION_DRAINED;
   operation->buffer = buffer;
   return n;
 }
@@ -134,7 +131,7 @@ evp_operation_try (EvpOperation *self,
   switch (self->kind)
     {
     case EVP_OPERATION_RECV:
-      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0)
+      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0 && self->buffer == NULL)
         return try_receive_allocating (self);
       do
         n = recv (self->fd, self->buffer, self->length, flags);
@@ -145,7 +142,7 @@ evp_operation_try (EvpOperation *self,
 
     case EVP_OPERATION_RECV_FROM:
       evp_operation_ensure_address (self);
-      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0)
+      if ((self->flags & EVP_OPERATION_ALLOCATE) != 0 && self->buffer == NULL)
         return try_receive_allocating (self);
       do
         n = recvfrom (self->fd, self->buffer, self->length, flags,
