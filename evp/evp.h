@@ -23,6 +23,7 @@
 #include "evp/loop/evp-executor.h"
 #include "evp/loop/evp-future.h"
 #include "evp/loop/evp-loop-sockets.h"
+#include "evp/loop/evp-loop-files.h"
 #include "evp/loop/evp-loop-statistics.h"
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-running-loop.h"

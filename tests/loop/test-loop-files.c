@@ -1,0 +1,867 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/evp.h"
+#include "support/evp-test-loop.h"
+#include "support/evp-test-support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Files on each proactor, by descriptor and by name. */
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  EvpProactorEventLoop *files; /* the same */
+  char *folder;
+  char *path; /* in it; holds SIZE bytes of a known pattern */
+  int fd;     /* open for reading and writing */
+} Fixture;
+
+#define SIZE (1024 * 1024 + 17)
+
+static char
+pattern (gsize position)
+{
+  return (char) (position * 7 + position / 251);
+}
+
+static GBytes *
+pattern_bytes (gsize position,
+               gsize length)
+{
+  char *data = g_malloc (length);
+
+  for (gsize i = 0; i < length; i++)
+    data[i] = pattern (position + i);
+  return g_bytes_new_take (data, length);
+}
+
+static void
+assert_pattern (GBytes *bytes,
+                gsize   position,
+                gsize   length)
+{
+  g_autoptr (GBytes) expected = pattern_bytes (position, length);
+
+  g_assert_cmpuint (g_bytes_get_size (bytes), ==, length);
+  g_assert_true (g_bytes_equal (bytes, expected));
+}
+
+/* Each of the functions as one that waits. */
+
+static GBytes *
+read_bytes (Fixture      *f,
+            int           fd,
+            gsize         count,
+            gint64        offset,
+            GCancellable *cancellable,
+            GError      **error)
+{
+  g_auto (EvpTestAwait) await = { f->loop };
+
+  evp_proactor_event_loop_read_async (f->files, fd, count, offset, cancellable, evp_test_ready_cb, &await);
+  g_assert_null (await.result); /* never inside the call */
+  return evp_proactor_event_loop_read_finish (f->files, evp_test_await (&await), error);
+}
+
+static gssize
+write_bytes (Fixture      *f,
+             int           fd,
+             GBytes       *bytes,
+             gint64        offset,
+             GCancellable *cancellable,
+             GError      **error)
+{
+  g_auto (EvpTestAwait) await = { f->loop };
+
+  evp_proactor_event_loop_write_async (f->files, fd, bytes, offset, cancellable, evp_test_ready_cb, &await);
+  g_assert_null (await.result);
+  return evp_proactor_event_loop_write_finish (f->files, evp_test_await (&await), error);
+}
+
+static GBytes *
+load (Fixture      *f,
+      GFile        *file,
+      GCancellable *cancellable,
+      GError      **error)
+{
+  g_auto (EvpTestAwait) await = { f->loop };
+
+  evp_proactor_event_loop_load_file_async (f->files, file, cancellable, evp_test_ready_cb, &await);
+  g_assert_null (await.result);
+  return evp_proactor_event_loop_load_file_finish (f->files, evp_test_await (&await), error);
+}
+
+static gboolean
+save (Fixture      *f,
+      GFile        *file,
+      GBytes       *bytes,
+      GCancellable *cancellable,
+      GError      **error)
+{
+  g_auto (EvpTestAwait) await = { f->loop };
+
+  evp_proactor_event_loop_save_file_async (f->files, file, bytes, cancellable, evp_test_ready_cb, &await);
+  g_assert_null (await.result);
+  return evp_proactor_event_loop_save_file_finish (f->files, evp_test_await (&await), error);
+}
+
+static void
+test_read (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+  const struct
+  {
+    gsize count;
+    gint64 offset;
+    gsize expected;
+  } cases[] = {
+    { 100, 0, 100 },
+    { 4096, 4000, 4096 },
+    { SIZE, 0, SIZE },
+    { SIZE * 2, 5, SIZE - 5 },
+    { 100, SIZE - 7, 7 },
+    { 100, SIZE, 0 },
+    { 100, (gint64) SIZE * 1000, 0 },
+    { 0, 3, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GBytes) bytes = read_bytes (f, f->fd, cases[i].count, cases[i].offset, NULL, &error);
+
+      g_assert_no_error (error);
+      assert_pattern (bytes, (gsize) cases[i].offset, cases[i].expected);
+    }
+
+  /* where the file stands; reading at an offset has not moved it */
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (GBytes) bytes = read_bytes (f, f->fd, 1000, -1, NULL, &error);
+
+      g_assert_no_error (error);
+      assert_pattern (bytes, i * 1000, 1000);
+    }
+}
+
+static void
+test_read_into (Fixture *f)
+{
+  g_autofree char *buffer = g_malloc (5000);
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  {
+    g_auto (EvpTestAwait) await = { f->loop };
+
+    evp_proactor_event_loop_read_into_async (f->files, f->fd, buffer, 5000, 77, NULL, evp_test_ready_cb, &await);
+    n = evp_proactor_event_loop_read_into_finish (f->files, evp_test_await (&await), &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (n, ==, 5000);
+    for (gsize i = 0; i < 5000; i++)
+      g_assert_true (buffer[i] == pattern (77 + i));
+  }
+  {
+    g_auto (EvpTestAwait) await = { f->loop };
+
+    evp_proactor_event_loop_read_into_async (f->files, f->fd, NULL, 0, 77, NULL, evp_test_ready_cb, &await);
+    n = evp_proactor_event_loop_read_into_finish (f->files, evp_test_await (&await), &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (n, ==, 0);
+  }
+  {
+    g_auto (EvpTestAwait) await = { f->loop };
+
+    evp_proactor_event_loop_read_into_async (f->files, f->fd, buffer, 10, SIZE, NULL, evp_test_ready_cb, &await);
+    n = evp_proactor_event_loop_read_into_finish (f->files, evp_test_await (&await), &error);
+    g_assert_no_error (error);
+    g_assert_cmpint (n, ==, 0);
+  }
+}
+
+static void
+test_write (Fixture *f)
+{
+  g_autoptr (GBytes) large = pattern_bytes (3, 3 * 1024 * 1024);
+  g_autoptr (GBytes) small = g_bytes_new_static ("small", 5);
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+  g_autoptr (GBytes) back = NULL;
+  g_autoptr (GError) error = NULL;
+  struct stat status;
+
+  g_assert_cmpint (write_bytes (f, f->fd, large, 3, NULL, &error), ==, 3 * 1024 * 1024);
+  g_assert_no_error (error);
+  back = read_bytes (f, f->fd, 4 * 1024 * 1024, 0, NULL, &error);
+  assert_pattern (back, 0, 3 + 3 * 1024 * 1024);
+  g_clear_pointer (&back, g_bytes_unref);
+
+  /* where the file stands */
+  g_assert_cmpint (write_bytes (f, f->fd, small, -1, NULL, &error), ==, 5);
+  g_assert_cmpint (write_bytes (f, f->fd, small, -1, NULL, &error), ==, 5);
+  back = read_bytes (f, f->fd, 10, 0, NULL, &error);
+  g_assert_cmpmem (g_bytes_get_data (back, NULL), g_bytes_get_size (back), "smallsmall", 10);
+
+  g_assert_cmpint (write_bytes (f, f->fd, none, 100, NULL, &error), ==, 0);
+  g_assert_no_error (error);
+
+  /* further than 4 GiB: a hole */
+  g_assert_cmpint (write_bytes (f, f->fd, small, G_GINT64_CONSTANT (5) << 30, NULL, &error), ==, 5);
+  g_assert_cmpint (fstat (f->fd, &status), ==, 0);
+  g_assert_cmpint (status.st_size, ==, (G_GINT64_CONSTANT (5) << 30) + 5);
+  g_clear_pointer (&back, g_bytes_unref);
+  back = read_bytes (f, f->fd, 10, (G_GINT64_CONSTANT (5) << 30) - 2, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (back, NULL), g_bytes_get_size (back), "\0\0small", 7);
+}
+
+/* The system writes a part of it and refuses the rest. */
+static void
+test_write_limited (Fixture *f)
+{
+  g_autoptr (GBytes) bytes = pattern_bytes (0, 1000);
+  g_autoptr (GError) error = NULL;
+  struct rlimit before, limit;
+  struct stat status;
+  sigset_t signals, former;
+
+  /* the limit sends a signal as well, to whoever has not blocked it */
+  sigemptyset (&signals);
+  sigaddset (&signals, SIGXFSZ);
+  pthread_sigmask (SIG_BLOCK, &signals, &former);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = SIZE + 600;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+
+  g_assert_cmpint (write_bytes (f, f->fd, bytes, SIZE, NULL, &error), ==, 600);
+  g_assert_no_error (error);
+  g_assert_cmpint (write_bytes (f, f->fd, bytes, SIZE + 600, NULL, &error), ==, -1);
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, g_strerror (EFBIG)));
+
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  sigpending (&signals);
+  if (sigismember (&signals, SIGXFSZ) == 1)
+    {
+      int signum;
+
+      sigemptyset (&signals);
+      sigaddset (&signals, SIGXFSZ);
+      sigwait (&signals, &signum);
+    }
+  pthread_sigmask (SIG_SETMASK, &former, NULL);
+  g_assert_cmpint (fstat (f->fd, &status), ==, 0);
+  g_assert_cmpint (status.st_size, ==, SIZE + 600);
+}
+
+static void
+test_errors (Fixture *f)
+{
+  int directory = open (f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int read_only = open (f->path, O_RDONLY | O_CLOEXEC);
+  int full = open ("/dev/full", O_WRONLY | O_CLOEXEC);
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("x", 1);
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  g_assert_null (read_bytes (f, directory, 10, 0, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
+  g_clear_error (&error);
+
+  g_assert_null (read_bytes (f, f->fd, 10, -2, NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+
+  g_assert_null (read_bytes (f, -1, 10, 0, NULL, &error));
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+  g_clear_error (&error);
+
+  g_assert_cmpint (write_bytes (f, read_only, bytes, 0, NULL, &error), ==, -1);
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+  g_clear_error (&error);
+
+  g_assert_cmpint (write_bytes (f, full, bytes, -1, NULL, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_clear_error (&error);
+
+  /* Rules: V-15 -- files are not pipes, and pipes are no files */
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  close (fds[0]);
+  g_assert_cmpint (write_bytes (f, fds[1], bytes, -1, NULL, &error), ==, -1);
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
+  g_clear_error (&error);
+  close (fds[1]);
+  g_assert_null (evp_event_loop_connect_read_pipe (f->loop, f->fd, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
+
+  close (directory);
+  close (read_only);
+  close (full);
+}
+
+static void
+count_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      user_data)
+{
+  gpointer *args = user_data;
+  Fixture *f = args[0];
+  guint *n_left = args[1];
+  guint index = GPOINTER_TO_UINT (args[2]);
+  gboolean *finished = args[3];
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = evp_proactor_event_loop_read_finish (f->files, result, &error);
+
+  g_assert_no_error (error);
+  assert_pattern (bytes, index * 1000, 4096);
+  if (--*n_left == 0)
+    *finished = TRUE;
+}
+
+/* Many at once: each gets its own. */
+static void
+test_overlap (Fixture *f)
+{
+  gpointer args[500][4];
+  guint n_left = 500;
+  gboolean finished = FALSE;
+
+  for (guint i = 0; i < 500; i++)
+    {
+      args[i][0] = f;
+      args[i][1] = &n_left;
+      args[i][2] = GUINT_TO_POINTER (i);
+      args[i][3] = &finished;
+      evp_proactor_event_loop_read_async (f->files, f->fd, 4096, i * 1000, NULL, count_cb, args[i]);
+    }
+  evp_test_run_until (f->loop, &finished);
+}
+
+/* One of several, which may be there already. */
+static GAsyncResult *
+await_one (EvpTestAwait *await)
+{
+  return await->result != NULL ? await->result : evp_test_await (await);
+}
+
+/* Rules: K-18 */
+static void
+test_cancel (Fixture *f)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GBytes) bytes = pattern_bytes (1, 1000);
+  g_autoptr (GBytes) contents = NULL;
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GError) error = NULL;
+
+  /* before it begins: nothing happens at all */
+  g_cancellable_cancel (cancellable);
+  g_assert_null (read_bytes (f, f->fd, 10, -1, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_cmpint (lseek (f->fd, 0, SEEK_CUR), ==, 0);
+  g_assert_cmpint (write_bytes (f, f->fd, bytes, 0, cancellable, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_null (load (f, file, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_false (save (f, file, bytes, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  contents = read_bytes (f, f->fd, SIZE + 1, 0, NULL, &error);
+  assert_pattern (contents, 0, SIZE);
+
+  /* while it is under way: it ends either way, and only once; twenty times to meet it in different places */
+  for (guint i = 0; i < 20; i++)
+    {
+      g_auto (EvpTestAwait) await = { f->loop };
+      g_auto (EvpTestAwait) loading = { f->loop };
+      g_auto (EvpTestAwait) saving = { f->loop };
+      g_autoptr (GBytes) read = NULL;
+      g_autoptr (GBytes) loaded = NULL;
+
+      g_cancellable_reset (cancellable);
+      evp_proactor_event_loop_read_async (f->files, f->fd, SIZE, 0, cancellable, evp_test_ready_cb, &await);
+      evp_proactor_event_loop_load_file_async (f->files, file, cancellable, evp_test_ready_cb, &loading);
+      evp_proactor_event_loop_save_file_async (f->files, file, contents, cancellable, evp_test_ready_cb, &saving);
+      for (guint j = 0; j < i; j++)
+        g_main_context_iteration (NULL, FALSE);
+      if (i % 2 == 1)
+        evp_test_run_ready (f->loop);
+      g_cancellable_cancel (cancellable);
+
+      read = evp_proactor_event_loop_read_finish (f->files, await_one (&await), &error);
+      if (read == NULL)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      else
+        assert_pattern (read, 0, SIZE);
+      g_clear_error (&error);
+      loaded = evp_proactor_event_loop_load_file_finish (f->files, await_one (&loading), &error);
+      if (loaded == NULL)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      else
+        assert_pattern (loaded, 0, SIZE);
+      g_clear_error (&error);
+      if (!evp_proactor_event_loop_save_file_finish (f->files, await_one (&saving), &error))
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_clear_error (&error);
+    }
+}
+
+static void
+test_load (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GFile) folder = g_file_new_for_path (f->folder);
+  g_autoptr (GFile) missing = g_file_get_child (folder, "missing");
+  g_autoptr (GFile) empty = g_file_get_child (folder, "empty");
+  g_autoptr (GFile) pipe = g_file_get_child (folder, "pipe");
+  g_autoptr (GFile) sizeless = g_file_new_for_path ("/proc/self/status");
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) nothing = NULL;
+  g_autoptr (GBytes) text = NULL;
+  g_autoptr (GError) error = NULL;
+
+  bytes = load (f, file, NULL, &error);
+  g_assert_no_error (error);
+  assert_pattern (bytes, 0, SIZE);
+
+  g_assert_true (g_file_set_contents (g_file_peek_path (empty), "", 0, NULL));
+  nothing = load (f, empty, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_bytes_get_size (nothing), ==, 0);
+
+  /* one that says that it is empty, and is not */
+  text = load (f, sizeless, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (g_strstr_len (g_bytes_get_data (text, NULL), (gssize) g_bytes_get_size (text), "\nThreads:"));
+
+  g_assert_null (load (f, missing, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, g_file_peek_path (missing)));
+  g_clear_error (&error);
+
+  g_assert_null (load (f, folder, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
+  g_clear_error (&error);
+
+  /* nobody is at its other end, and nobody waits for him */
+  g_assert_cmpint (mkfifo (g_file_peek_path (pipe), 0600), ==, 0);
+  g_assert_null (load (f, pipe, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+}
+
+static guint
+count_names (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static void
+assert_contents (const char *path,
+                 GBytes     *expected)
+{
+  g_autofree char *contents = NULL;
+  gsize length;
+
+  g_assert_true (g_file_get_contents (path, &contents, &length, NULL));
+  g_assert_cmpmem (contents, length, g_bytes_get_data (expected, NULL), g_bytes_get_size (expected));
+}
+
+static void
+test_save (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GFile) folder = g_file_new_for_path (f->folder);
+  g_autoptr (GFile) fresh = g_file_get_child (folder, "fresh");
+  g_autoptr (GFile) link = g_file_get_child (folder, "link");
+  g_autoptr (GFile) twin = g_file_get_child (folder, "twin");
+  g_autoptr (GFile) nowhere = g_file_get_child (folder, "no/where");
+  g_autoptr (GFile) pipe = g_file_get_child (folder, "pipe");
+  g_autoptr (GBytes) bytes = pattern_bytes (9, 300000);
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+  g_autoptr (GBytes) old = NULL;
+  g_autoptr (GError) error = NULL;
+  struct stat before, after;
+
+  /* a new one */
+  g_assert_true (save (f, fresh, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (g_file_peek_path (fresh), bytes);
+  g_assert_true (save (f, fresh, none, NULL, &error));
+  assert_contents (g_file_peek_path (fresh), none);
+
+  /* in the place of an old one, of which whoever has it open still sees all */
+  g_assert_cmpint (chmod (f->path, 0640), ==, 0);
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (f->path, bytes);
+  g_assert_cmpint (stat (f->path, &after), ==, 0);
+  g_assert_cmpint (after.st_mode & 07777, ==, 0640);
+  old = read_bytes (f, f->fd, SIZE + 1, 0, NULL, &error);
+  assert_pattern (old, 0, SIZE);
+
+  /* through a link */
+  g_assert_cmpint (symlink (f->path, g_file_peek_path (link)), ==, 0);
+  g_assert_true (save (f, link, none, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (f->path, none);
+  g_assert_cmpint (lstat (g_file_peek_path (link), &after), ==, 0);
+  g_assert_true (S_ISLNK (after.st_mode));
+
+  /* one with two names keeps both */
+  g_assert_cmpint (linkat (AT_FDCWD, f->path, AT_FDCWD, g_file_peek_path (twin), 0), ==, 0);
+  g_assert_cmpint (stat (f->path, &before), ==, 0);
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  assert_contents (g_file_peek_path (twin), bytes);
+  g_assert_cmpint (stat (f->path, &after), ==, 0);
+  g_assert_cmpuint (before.st_ino, ==, after.st_ino);
+
+  g_assert_false (save (f, nowhere, bytes, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_false (save (f, folder, bytes, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
+  g_clear_error (&error);
+  g_assert_cmpint (mkfifo (g_file_peek_path (pipe), 0600), ==, 0);
+  g_assert_false (save (f, pipe, bytes, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_clear_error (&error);
+
+  /* file, fresh, link, twin, pipe: nothing is left of what served to make them */
+  g_assert_cmpuint (count_names (f->folder), ==, 5);
+}
+
+/* One that fails on the way leaves the old contents. */
+static void
+test_save_fails (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GBytes) bytes = pattern_bytes (1, 2 * SIZE);
+  g_autoptr (GBytes) old = pattern_bytes (0, SIZE);
+  g_autoptr (GError) error = NULL;
+  struct rlimit before, limit;
+  void (*handler) (int) = signal (SIGXFSZ, SIG_IGN);
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = SIZE;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  g_assert_false (save (f, file, bytes, NULL, &error));
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  signal (SIGXFSZ, handler);
+  g_assert_nonnull (strstr (error->message, g_strerror (EFBIG)));
+  assert_contents (f->path, old);
+  g_assert_cmpuint (count_names (f->folder), ==, 1);
+}
+
+/* What has no name here is left to GIO. */
+static void
+test_elsewhere (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_uri ("resource:///org/evp/test/test-loop-files.gresource.xml");
+  g_autoptr (GFile) missing = g_file_new_for_uri ("resource:///org/evp/test/missing");
+  g_autofree char *same = g_test_build_filename (G_TEST_DIST, "loop", "test-loop-files.gresource.xml", NULL);
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  bytes = load (f, file, NULL, &error);
+  g_assert_no_error (error);
+  assert_contents (same, bytes);
+
+  g_assert_null (load (f, missing, NULL, &error));
+  g_assert_error (error, G_RESOURCE_ERROR, G_RESOURCE_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_false (save (f, file, bytes, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+}
+
+typedef struct
+{
+  Fixture *f;
+  guint n_done;
+  guint n_closed;
+} Closing;
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  Closing *closing = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = evp_proactor_event_loop_read_finish (closing->f->files, result, &error);
+
+  closing->n_done++;
+  if (bytes == NULL)
+    {
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+      closing->n_closed++;
+    }
+}
+
+static void
+load_closed_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      user_data)
+{
+  Closing *closing = user_data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (evp_proactor_event_loop_load_file_finish (closing->f->files, result, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  closing->n_done++;
+}
+
+static void
+save_closed_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      user_data)
+{
+  Closing *closing = user_data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (evp_proactor_event_loop_save_file_finish (closing->f->files, result, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  closing->n_done++;
+}
+
+/* Rules: V-5 */
+static void
+test_close (Fixture *f)
+{
+  Closing closing = { f };
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GBytes) bytes = pattern_bytes (0, SIZE);
+
+  for (guint i = 0; i < 300; i++)
+    evp_proactor_event_loop_read_async (f->files, f->fd, 64 * 1024, i, NULL, closed_cb, &closing);
+  evp_proactor_event_loop_load_file_async (f->files, file, NULL, load_closed_cb, &closing);
+  evp_proactor_event_loop_save_file_async (f->files, file, bytes, NULL, save_closed_cb, &closing);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_assert_cmpuint (closing.n_done, ==, 302);
+  g_test_message ("%u of 300 reads were under way or done", 300 - closing.n_closed);
+
+  /* afterwards it says so, in the main context, for there is no loop */
+  evp_proactor_event_loop_load_file_async (f->files, file, NULL, load_closed_cb, &closing);
+  evp_proactor_event_loop_read_async (f->files, f->fd, 10, 0, NULL, closed_cb, &closing);
+  g_assert_cmpuint (closing.n_done, ==, 302);
+  while (closing.n_done < 304)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* A loop that somebody else iterates. */
+static void
+test_adopted (Fixture *f)
+{
+  EvpAbstractEventLoop *loop = g_object_new (G_OBJECT_TYPE (f->loop), "main-context", g_main_context_default (), NULL);
+  EvpAbstractEventLoop *own = f->loop;
+  EvpProactorEventLoop *files = f->files;
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *result;
+
+  f->loop = loop;
+  f->files = EVP_PROACTOR_EVENT_LOOP (loop);
+  {
+    EvpTestAwait await = { loop };
+
+    evp_proactor_event_loop_load_file_async (f->files, file, NULL, evp_test_ready_cb, &await);
+    while (await.result == NULL)
+      g_main_context_iteration (NULL, TRUE);
+    result = await.result;
+    {
+      g_autoptr (GBytes) bytes = evp_proactor_event_loop_load_file_finish (f->files, result, &error);
+
+      g_assert_no_error (error);
+      assert_pattern (bytes, 0, SIZE);
+    }
+    evp_test_await_clear (&await);
+  }
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  f->loop = own;
+  f->files = files;
+  g_object_unref (loop);
+}
+
+typedef struct
+{
+  const char *name;
+  void (*run) (Fixture *fixture);
+} Case;
+
+static const Case cases[] = {
+  { "read", test_read },
+  { "read-into", test_read_into },
+  { "write", test_write },
+  { "write-limited", test_write_limited },
+  { "errors", test_errors },
+  { "overlap", test_overlap },
+  { "cancel", test_cancel },
+  { "load", test_load },
+  { "save", test_save },
+  { "save-fails", test_save_fails },
+  { "elsewhere", test_elsewhere },
+  { "close", test_close },
+  { "adopted", test_adopted },
+};
+
+typedef struct
+{
+  const Case *what;
+  EvpProactor *(*make) (GError **error);
+} Entry;
+
+static void
+remove_all (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+
+      g_unlink (path);
+    }
+  g_rmdir (folder);
+}
+
+static void
+run_case (gconstpointer data)
+{
+  const Entry *entry = data;
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, entry->what->name);
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  Fixture f = { NULL };
+  g_autoptr (GBytes) contents = pattern_bytes (0, SIZE);
+  g_autoptr (GError) error = NULL;
+  EvpProactor *proactor = entry->make (&error);
+
+  g_assert_no_error (error);
+  f.loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  g_object_unref (proactor);
+  f.files = EVP_PROACTOR_EVENT_LOOP (f.loop);
+  f.folder = g_dir_make_tmp ("evp-files-XXXXXX", &error);
+  g_assert_no_error (error);
+  f.path = g_build_filename (f.folder, "file", NULL);
+  g_assert_true (g_file_set_contents (f.path, g_bytes_get_data (contents, NULL), SIZE, NULL));
+  f.fd = open (f.path, O_RDWR | O_CLOEXEC);
+  g_assert_cmpint (f.fd, >=, 0);
+
+  /* those that close the loop, or bring another one, do not run inside it */
+  if (entry->what->run == test_close || entry->what->run == test_adopted)
+    entry->what->run (&f);
+  else
+    evp_test_run_case_in_loop (f.loop, (GTestFixtureFunc) (void (*) (void)) entry->what->run, &f);
+
+  g_assert_true (evp_event_loop_close (f.loop, NULL));
+  /* the executor's threads may still be on their way out, and hold the loop; the deadline watches over them */
+  while (evp_test_count_threads () > leaks.threads)
+    g_thread_yield ();
+  g_assert_finalize_object (f.loop);
+  /* what a thread lets go of after its loop was closed */
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  close (f.fd);
+  remove_all (f.folder);
+  g_free (f.path);
+  g_free (f.folder);
+  evp_test_leaks_check (&leaks);
+}
+
+static void
+add_cases (const char   *name,
+           EvpProactor *(*make) (GError **error))
+{
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/evp/loop/files/%s/%s", name, cases[i].name);
+      Entry *entry = g_new (Entry, 1);
+
+      *entry = (Entry) { &cases[i], make };
+      g_test_add_data_func_full (path, entry, run_case, g_free);
+    }
+}
+
+static EvpProactor *
+make_gio (GError **error)
+{
+  return evp_gio_proactor_new ();
+}
+
+/* A proactor that can do nothing: what is left is done by readiness, which files do not have. */
+#define TEST_TYPE_PROACTOR (test_proactor_get_type ())
+G_DECLARE_FINAL_TYPE (TestProactor, test_proactor, TEST, PROACTOR, EvpProactor)
+
+struct _TestProactor
+{
+  EvpProactor parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (TestProactor, test_proactor, EVP_TYPE_PROACTOR)
+
+static void
+test_proactor_class_init (TestProactorClass *klass)
+{
+}
+
+static void
+test_proactor_init (TestProactor *self)
+{
+}
+
+static EvpProactor *
+make_incapable (GError **error)
+{
+  return g_object_new (TEST_TYPE_PROACTOR, NULL);
+}
+
+static void
+test_not_supported (Fixture *f)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("x", 1);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (read_bytes (f, f->fd, 10, 0, NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_assert_nonnull (strstr (error->message, "EvpProactorEventLoop"));
+  g_assert_nonnull (strstr (error->message, "read_async"));
+  g_clear_error (&error);
+  g_assert_cmpint (write_bytes (f, f->fd, bytes, 0, NULL, &error), ==, -1);
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_assert_nonnull (strstr (error->message, "write_async"));
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  static const Case not_supported = { "not-supported", test_not_supported };
+  static const Entry incapable = { &not_supported, make_incapable };
+
+  g_test_init (&argc, &argv, NULL);
+
+  add_cases ("gio", make_gio);
+  if (evp_capabilities_get ("io-uring"))
+    add_cases ("uring", evp_uring_proactor_new);
+  else
+    g_test_message ("uring is skipped: %s", evp_capabilities_explain ("io-uring"));
+  g_test_add_data_func ("/evp/loop/files/not-supported", &incapable, run_case);
+
+  return g_test_run ();
+}
