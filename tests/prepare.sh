@@ -43,6 +43,7 @@ packages_for ()
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
       echo libsoup-3.0-dev gir1.2-soup-3.0 nghttp2-server  # HTTP over connections of ours
       echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
+      echo openssl                          # certificates, in the examples
       echo python3-docutils gi-docgen       # manual page and reference
       echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
       ;;

@@ -148,22 +148,12 @@ function _init() {
         };
     }
 
-    const asynchronous = [
-        [loopMethods, [
-            'shutdown_default_executor', 'subprocess_exec', 'subprocess_shell', 'sock_recv', 'sock_recv_into',
-            'sock_recvfrom', 'sock_recvfrom_into', 'sock_sendall', 'sock_sendto', 'sock_accept', 'sock_connect',
-            'sendfile', 'sock_sendfile', 'getaddrinfo', 'getnameinfo', 'create_connection', 'create_server', 'create_unix_connection',
-            'create_unix_server', 'create_datagram_endpoint', 'start_tls',
-        ]],
-        [futureMethods, ['await']],
-        [Evp.Subprocess.prototype, ['wait', 'wait_closed', 'communicate']],
-        [Evp.Server?.prototype, ['accept', 'wait_closed']],
-        [Evp.DatagramEndpoint?.prototype, ['receive']],
-    ];
-    for (const [prototype, names] of asynchronous) {
-        for (const name of names) {
-            if (typeof prototype?.[`${name}_async`] === 'function')
-                Gio._promisify(prototype, `${name}_async`, `${name}_finish`);
+    for (const type of [Evp.AbstractEventLoop, Evp.ProactorEventLoop, Evp.Future, Evp.Subprocess, Evp.Server,
+        Evp.DatagramEndpoint]) {
+        for (const name of Object.getOwnPropertyNames(type.prototype)) {
+            const stem = name.replace(/_async$/, '');
+            if (name !== stem && typeof type.prototype[`${stem}_finish`] === 'function')
+                Gio._promisify(type.prototype, name, `${stem}_finish`);
         }
     }
 

@@ -813,6 +813,26 @@ class DatagramEndpoint(Evp.DatagramEndpoint):
 _awaitables(DatagramEndpoint)
 
 
+@_public
+@override
+class Server(Evp.Server):
+    """Listening sockets. ``async with server:`` closes it, and waits for its connections to end."""
+
+    @property
+    def sockets(self):
+        return self.get_sockets()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_exception):
+        self.close()
+        await self.wait_closed_async()
+
+
+_awaitables(Server)
+
+
 # Child processes
 
 @_public
