@@ -262,6 +262,7 @@ test_write_limited (Fixture *f)
   g_assert_cmpint (status.st_size, ==, SIZE + 600);
 }
 
+/* Rules: V-15 */
 static void
 test_errors (Fixture *f)
 {
@@ -292,7 +293,7 @@ test_errors (Fixture *f)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
   g_clear_error (&error);
 
-  /* Rules: V-15 -- files are not pipes, and pipes are no files */
+  /* files are not pipes, and pipes are no files */
   g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
   close (fds[0]);
   g_assert_cmpint (write_bytes (f, fds[1], bytes, -1, NULL, &error), ==, -1);
