@@ -19,6 +19,7 @@ struct _EvpConnectionOptions
   GSocket *socket;
   gboolean tls;
   char *server_name;
+  EvpTlsOptions *tls_options;
 };
 
 /* A copy that nobody else changes; of the defaults if @options is NULL. */

@@ -44,6 +44,7 @@ enum
   PROP_SOCKET,
   PROP_TLS,
   PROP_SERVER_NAME,
+  PROP_TLS_OPTIONS,
   N_PROPS
 };
 
@@ -57,6 +58,7 @@ evp_connection_options_finalize (GObject *object)
   g_clear_pointer (&self->local_host, g_free);
   g_clear_object (&self->socket);
   g_clear_pointer (&self->server_name, g_free);
+  g_clear_object (&self->tls_options);
 
   G_OBJECT_CLASS (evp_connection_options_parent_class)->finalize (object);
 }
@@ -97,6 +99,9 @@ evp_connection_options_get_property (GObject    *object,
       break;
     case PROP_SERVER_NAME:
       g_value_set_string (value, self->server_name);
+      break;
+    case PROP_TLS_OPTIONS:
+      g_value_set_object (value, self->tls_options);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -139,6 +144,9 @@ evp_connection_options_set_property (GObject      *object,
       break;
     case PROP_SERVER_NAME:
       evp_connection_options_set_server_name (self, g_value_get_string (value));
+      break;
+    case PROP_TLS_OPTIONS:
+      evp_connection_options_set_tls_options (self, g_value_get_object (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -234,6 +242,14 @@ evp_connection_options_class_init (EvpConnectionOptionsClass *klass)
    * Since: 1.0
    */
   properties[PROP_SERVER_NAME] = g_param_spec_string ("server-name", NULL, NULL, NULL, flags);
+  /**
+   * EvpConnectionOptions:tls-options:
+   *
+   * Certificates, trust, protocols and times of TLS; `NULL` for the usual ones.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_TLS_OPTIONS] = g_param_spec_object ("tls-options", NULL, NULL, EVP_TYPE_TLS_OPTIONS, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -261,6 +277,7 @@ evp_connection_options_snapshot (EvpConnectionOptions *options)
   g_set_object (&self->socket, options->socket);
   self->tls = options->tls;
   self->server_name = g_strdup (options->server_name);
+  g_set_object (&self->tls_options, options->tls_options);
   return self;
 }
 
@@ -459,6 +476,26 @@ evp_connection_options_get_server_name (EvpConnectionOptions *self)
   g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
 
   return self->server_name;
+}
+
+/**
+ * evp_connection_options_get_tls_options:
+ * @self: options
+ *
+ * Gets what is special about TLS.
+ *
+ * Use it from the thread that owns the options. O(1).
+ *
+ * Returns: (nullable) (transfer none): the options, or `NULL`
+ *
+ * Since: 1.0
+ */
+EvpTlsOptions *
+evp_connection_options_get_tls_options (EvpConnectionOptions *self)
+{
+  g_return_val_if_fail (EVP_IS_CONNECTION_OPTIONS (self), NULL);
+
+  return self->tls_options;
 }
 
 /**
@@ -677,4 +714,26 @@ evp_connection_options_set_server_name (EvpConnectionOptions *self,
   g_free (self->server_name);
   self->server_name = g_strdup (server_name);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SERVER_NAME]);
+}
+
+/**
+ * evp_connection_options_set_tls_options:
+ * @self: options
+ * @tls_options: (nullable): options of TLS, or `NULL`
+ *
+ * Sets what is special about TLS. It needs [property@Evp.ConnectionOptions:tls].
+ *
+ * Use it from the thread that owns the options. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_connection_options_set_tls_options (EvpConnectionOptions *self,
+                                        EvpTlsOptions        *tls_options)
+{
+  g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
+  g_return_if_fail (tls_options == NULL || EVP_IS_TLS_OPTIONS (tls_options));
+
+  if (g_set_object (&self->tls_options, tls_options))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_OPTIONS]);
 }

@@ -6,7 +6,7 @@
 # error "Include <evp/evp.h> instead."
 #endif
 
-#include "evp/base/evp-types.h"
+#include "evp/net/evp-tls-options.h"
 
 #include <gio/gio.h>
 
@@ -38,6 +38,8 @@ gboolean              evp_connection_options_get_tls                  (EvpConnec
 EVP_AVAILABLE_IN_1_0
 const char           *evp_connection_options_get_server_name          (EvpConnectionOptions *self);
 EVP_AVAILABLE_IN_1_0
+EvpTlsOptions        *evp_connection_options_get_tls_options          (EvpConnectionOptions *self);
+EVP_AVAILABLE_IN_1_0
 void                  evp_connection_options_set_family               (EvpConnectionOptions *self,
                                                                        GSocketFamily         family);
 EVP_AVAILABLE_IN_1_0
@@ -64,5 +66,8 @@ void                  evp_connection_options_set_tls                  (EvpConnec
 EVP_AVAILABLE_IN_1_0
 void                  evp_connection_options_set_server_name          (EvpConnectionOptions *self,
                                                                        const char           *server_name);
+EVP_AVAILABLE_IN_1_0
+void                  evp_connection_options_set_tls_options          (EvpConnectionOptions *self,
+                                                                       EvpTlsOptions        *tls_options);
 
 G_END_DECLS

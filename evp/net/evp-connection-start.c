@@ -4,15 +4,17 @@
 
 #include "evp/net/evp-loop-network-private.h"
 
-#include "evp/base/evp-error-private.h"
+#include "evp/base/evp-error.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/net/evp-connection-options-private.h"
 #include "evp/net/evp-connector-private.h"
 #include "evp/net/evp-loop-names.h"
+#include "evp/net/evp-loop-tls-private.h"
 #include "evp/net/evp-socket-stream-private.h"
+#include "evp/net/evp-tls-options-private.h"
 
 /*
- * One connection in the making: names are looked up, addresses are tried. It ends when
+ * One connection in the making: names are looked up, addresses are tried, TLS begins. It ends when
  * nothing of that is under way any more, also when it was cancelled or took too long, so that nothing of it
  * is left when the caller hears of it.
  */
@@ -118,11 +120,35 @@ evp_connecting_timeout_cb (gpointer user_data)
 }
 
 static void
+evp_connecting_encrypted_cb (GObject      *source,
+                             GAsyncResult *result,
+                             gpointer      user_data)
+{
+  g_autoptr (EvpConnecting) self = user_data;
+  GError *error = NULL;
+  GIOStream *stream = evp_event_loop_start_tls_with_options_finish (self->loop, result, &error);
+
+  if (stream != NULL)
+    evp_loop_task_return_pointer (self->task, stream, g_object_unref);
+  else
+    evp_connecting_fail (self, error);
+}
+
+static void
 evp_connecting_connected (EvpConnecting *self,
                           GSocket       *socket)
 {
+  g_autoptr (GIOStream) stream = evp_socket_stream_new (self->loop, socket);
+
   evp_connecting_stop_timer (self);
-  evp_loop_task_return_pointer (self->task, evp_socket_stream_new (self->loop, socket), g_object_unref);
+  if (self->host != NULL && G_IS_TCP_CONNECTION (stream))
+    evp_tls_set_default_hostname (stream, self->host);
+  if (self->options->tls)
+    evp_event_loop_start_tls_with_options_async (self->loop, stream, FALSE, self->options->tls_options,
+                                                 self->options->server_name, self->stop,
+                                                 evp_connecting_encrypted_cb, evp_connecting_ref (self));
+  else
+    evp_loop_task_return_pointer (self->task, g_steal_pointer (&stream), g_object_unref);
 }
 
 static void
@@ -247,6 +273,8 @@ evp_connection_check (EvpConnectionOptions *options,
     problem = _("There is neither a host nor a socket to connect with");
   else if (options->server_name != NULL && !options->tls)
     problem = _("A server name is for TLS only; set tls, too");
+  else if (options->tls_options != NULL && !options->tls)
+    problem = _("Options of TLS are for TLS only; set tls, too");
   else if (options->tls && options->server_name == NULL && (is_unix || host == NULL))
     problem = _("TLS without a host needs a server name; an empty one accepts any");
   if (problem != NULL)
@@ -254,6 +282,8 @@ evp_connection_check (EvpConnectionOptions *options,
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT, problem);
       return FALSE;
     }
+  if (options->tls_options != NULL && !evp_tls_options_check (options->tls_options, FALSE, error))
+    return FALSE;
   if (options->socket == NULL)
     return TRUE;
   if (!evp_check_own_socket (options->socket, is_unix, error))
@@ -275,9 +305,7 @@ evp_connection_start (EvpLoopTask          *task,
   GError *error = NULL;
   GSocketAddress *address = NULL;
 
-  if (evp_connection_check (own, is_unix, host, port, &error) && own->tls)
-    evp_set_error_unimplemented (&error, evp_loop_task_get_loop (task), "create_connection with tls");
-  if (error != NULL
+  if (!evp_connection_check (own, is_unix, host, port, &error)
       || (is_unix && own->socket == NULL && (address = evp_unix_address_new (host, &error)) == NULL))
     {
       evp_loop_task_return_error (task, error);
@@ -290,13 +318,12 @@ evp_connection_start (EvpLoopTask          *task,
   self->host = g_strdup (host);
   self->port = port;
   self->stop = g_cancellable_new ();
+  evp_loop_task_set_cancel_func (task, evp_connecting_cancel_cb, self);
   if (self->options->socket != NULL)
     {
       evp_connecting_connected (self, self->options->socket);
       return;
     }
-
-  evp_loop_task_set_cancel_func (task, evp_connecting_cancel_cb, self);
   evp_connecting_start_timer (self);
   if (address != NULL)
     {

@@ -18,6 +18,7 @@ struct _EvpServerOptions
   GSocket *socket;
   int socket_mode;
   gboolean cleanup_socket;
+  EvpTlsOptions *tls_options;
 };
 
 /* A copy that nobody else changes; of the defaults if @options is NULL. */

@@ -42,6 +42,7 @@ enum
   PROP_SOCKET,
   PROP_SOCKET_MODE,
   PROP_CLEANUP_SOCKET,
+  PROP_TLS_OPTIONS,
   N_PROPS
 };
 
@@ -54,6 +55,7 @@ evp_server_options_finalize (GObject *object)
 
   g_clear_pointer (&self->hosts, g_strfreev);
   g_clear_object (&self->socket);
+  g_clear_object (&self->tls_options);
 
   G_OBJECT_CLASS (evp_server_options_parent_class)->finalize (object);
 }
@@ -91,6 +93,9 @@ evp_server_options_get_property (GObject    *object,
       break;
     case PROP_CLEANUP_SOCKET:
       g_value_set_boolean (value, self->cleanup_socket);
+      break;
+    case PROP_TLS_OPTIONS:
+      g_value_set_object (value, self->tls_options);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -130,6 +135,9 @@ evp_server_options_set_property (GObject      *object,
       break;
     case PROP_CLEANUP_SOCKET:
       evp_server_options_set_cleanup_socket (self, g_value_get_boolean (value));
+      break;
+    case PROP_TLS_OPTIONS:
+      evp_server_options_set_tls_options (self, g_value_get_object (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
@@ -182,7 +190,8 @@ evp_server_options_class_init (EvpServerOptionsClass *klass)
   /**
    * EvpServerOptions:start-serving:
    *
-   * Whether the server listens at once; else its port is only taken, and it listens when told to.
+   * Whether the server listens at once; else it waits for [method@Evp.Server.start_serving], with its
+   * port taken.
    *
    * Since: 1.0
    */
@@ -211,6 +220,14 @@ evp_server_options_class_init (EvpServerOptionsClass *klass)
    * Since: 1.0
    */
   properties[PROP_CLEANUP_SOCKET] = g_param_spec_boolean ("cleanup-socket", NULL, NULL, TRUE, flags);
+  /**
+   * EvpServerOptions:tls-options:
+   *
+   * The certificate of the server, trust, protocols and times of TLS; `NULL` for no TLS.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_TLS_OPTIONS] = g_param_spec_object ("tls-options", NULL, NULL, EVP_TYPE_TLS_OPTIONS, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, properties);
 }
@@ -239,6 +256,7 @@ evp_server_options_snapshot (EvpServerOptions *options)
   g_set_object (&self->socket, options->socket);
   self->socket_mode = options->socket_mode;
   self->cleanup_socket = options->cleanup_socket;
+  g_set_object (&self->tls_options, options->tls_options);
   return self;
 }
 
@@ -420,6 +438,26 @@ evp_server_options_get_cleanup_socket (EvpServerOptions *self)
 }
 
 /**
+ * evp_server_options_get_tls_options:
+ * @self: options
+ *
+ * Gets what the server needs for TLS.
+ *
+ * Use it from the thread that owns the options. O(1).
+ *
+ * Returns: (nullable) (transfer none): the options, or `NULL`
+ *
+ * Since: 1.0
+ */
+EvpTlsOptions *
+evp_server_options_get_tls_options (EvpServerOptions *self)
+{
+  g_return_val_if_fail (EVP_IS_SERVER_OPTIONS (self), NULL);
+
+  return self->tls_options;
+}
+
+/**
  * evp_server_options_set_hosts:
  * @self: options
  * @hosts: (nullable) (array zero-terminated=1): host names or numeric addresses, or `NULL`
@@ -521,7 +559,7 @@ evp_server_options_set_reuse_port (EvpServerOptions *self,
 /**
  * evp_server_options_set_start_serving:
  * @self: options
- * @start_serving: `FALSE` to listen when told to
+ * @start_serving: `FALSE` to wait for [method@Evp.Server.start_serving]
  *
  * Sets whether the server listens at once.
  *
@@ -612,4 +650,28 @@ evp_server_options_set_cleanup_socket (EvpServerOptions *self,
     return;
   self->cleanup_socket = cleanup_socket;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CLEANUP_SOCKET]);
+}
+
+/**
+ * evp_server_options_set_tls_options:
+ * @self: options
+ * @tls_options: (nullable): options of TLS, or `NULL`
+ *
+ * Makes the server speak TLS: every connection begins with a handshake, and is handed over when that
+ * has succeeded. Handshakes do not hold each other up; one that fails is told to the exception
+ * handler in debug mode only.
+ *
+ * Use it from the thread that owns the options. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_server_options_set_tls_options (EvpServerOptions *self,
+                                    EvpTlsOptions    *tls_options)
+{
+  g_return_if_fail (EVP_IS_SERVER_OPTIONS (self));
+  g_return_if_fail (tls_options == NULL || EVP_IS_TLS_OPTIONS (tls_options));
+
+  if (g_set_object (&self->tls_options, tls_options))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_TLS_OPTIONS]);
 }

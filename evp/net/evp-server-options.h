@@ -6,7 +6,7 @@
 # error "Include <evp/evp.h> instead."
 #endif
 
-#include "evp/base/evp-types.h"
+#include "evp/net/evp-tls-options.h"
 
 #include <gio/gio.h>
 
@@ -36,6 +36,8 @@ int                 evp_server_options_get_socket_mode    (EvpServerOptions *sel
 EVP_AVAILABLE_IN_1_0
 gboolean            evp_server_options_get_cleanup_socket (EvpServerOptions *self);
 EVP_AVAILABLE_IN_1_0
+EvpTlsOptions      *evp_server_options_get_tls_options    (EvpServerOptions *self);
+EVP_AVAILABLE_IN_1_0
 void                evp_server_options_set_hosts          (EvpServerOptions   *self,
                                                            const char * const *hosts);
 EVP_AVAILABLE_IN_1_0
@@ -59,5 +61,8 @@ void                evp_server_options_set_socket_mode    (EvpServerOptions *sel
 EVP_AVAILABLE_IN_1_0
 void                evp_server_options_set_cleanup_socket (EvpServerOptions *self,
                                                            gboolean          cleanup_socket);
+EVP_AVAILABLE_IN_1_0
+void                evp_server_options_set_tls_options    (EvpServerOptions *self,
+                                                           EvpTlsOptions    *tls_options);
 
 G_END_DECLS

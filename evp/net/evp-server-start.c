@@ -9,6 +9,7 @@
 #include "evp/net/evp-loop-names.h"
 #include "evp/net/evp-server-options-private.h"
 #include "evp/net/evp-server-private.h"
+#include "evp/net/evp-tls-options-private.h"
 
 #include <string.h>
 
@@ -224,6 +225,8 @@ evp_server_check (EvpServerOptions *options,
                            _("A unix socket has neither hosts nor a port to share"));
       return FALSE;
     }
+  if (options->tls_options != NULL && !evp_tls_options_check (options->tls_options, TRUE, error))
+    return FALSE;
   return options->socket == NULL || evp_check_own_socket (options->socket, is_unix, error);
 }
 

@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-loop-task-private.h"
+#include "evp/net/evp-loop-tls.h"
 #include "evp/net/evp-server-options-private.h"
 #include "evp/net/evp-socket-stream-private.h"
 
@@ -68,13 +69,16 @@ struct _EvpServer
   EvpAbstractEventLoop *loop;
   GThread *thread;
   int backlog;
+  EvpTlsOptions *tls_options; /* NULL: no TLS */
 
   /* the loop's thread only */
   GPtrArray *listeners;    /* of EvpListener; empty once closed */
   gboolean serving;
   gboolean closed;
   guint n_connections;     /* that are open */
+  guint n_handshakes;      /* connections that have not been handed over */
   GQueue accepts;          /* of EvpLoopTask, owned */
+  GQueue unwanted;         /* of GIOStream, owned: more than were asked for when their handshakes ended */
   GQueue closed_waiters;   /* the same */
   EvpLoopTask *forever;    /* of serve_forever(); NULL: nobody waits */
   /*
@@ -217,19 +221,65 @@ evp_server_connection_closed_cb (gpointer data)
                                          g_object_ref (self), g_object_unref, NULL);
 }
 
+static gboolean
+evp_server_has_handler (EvpServer *self)
+{
+  return g_signal_has_handler_pending (self, signals[SIGNAL_INCOMING], 0, FALSE);
+}
+
 static void
 evp_server_deliver (EvpServer *self,
                     GIOStream *connection)
 {
   g_autoptr (EvpLoopTask) task = g_queue_pop_head (&self->accepts);
 
-  if (task == NULL)
+  if (task != NULL)
     {
-      g_signal_emit (self, signals[SIGNAL_INCOMING], 0, connection);
-      return;
+      evp_loop_task_return_pointer (task, g_object_ref (connection), g_object_unref);
+      evp_server_update_guard (self);
     }
-  evp_loop_task_return_pointer (task, g_object_ref (connection), g_object_unref);
-  evp_server_update_guard (self);
+  else if (evp_server_has_handler (self))
+    g_signal_emit (self, signals[SIGNAL_INCOMING], 0, connection);
+  else
+    g_queue_push_tail (&self->unwanted, g_object_ref (connection));
+}
+
+/* A connection that failed is nobody's business but that of whoever looks for it. */
+static void
+evp_server_report_handshake (EvpServer *self,
+                             GError    *error)
+{
+  g_autoptr (EvpExceptionContext) context = NULL;
+
+  if (evp_event_loop_is_closed (self->loop) || !evp_event_loop_get_debug (self->loop))
+    return;
+  context = evp_exception_context_new (_("A connection to a server was dropped: its TLS handshake failed"));
+  evp_exception_context_set_error (context, error);
+  evp_event_loop_call_exception_handler (self->loop, context);
+}
+
+static void
+evp_server_resume (EvpServer *self)
+{
+  for (guint i = 0; i < self->listeners->len; i++)
+    evp_listener_resume (g_ptr_array_index (self->listeners, i));
+}
+
+static void
+evp_server_encrypted_cb (GObject      *source,
+                         GAsyncResult *result,
+                         gpointer      user_data)
+{
+  g_autoptr (EvpServer) self = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GIOStream) connection = evp_event_loop_start_tls_with_options_finish (self->loop, result, &error);
+
+  self->n_handshakes--;
+  if (error != NULL)
+    evp_server_report_handshake (self, error);
+  else if (!self->closed)
+    evp_server_deliver (self, connection);
+  evp_server_resume (self);
 }
 
 static gboolean
@@ -237,8 +287,10 @@ evp_server_wants_cb (gpointer data)
 {
   EvpServer *self = data;
 
-  return !g_queue_is_empty (&self->accepts)
-         || g_signal_has_handler_pending (self, signals[SIGNAL_INCOMING], 0, FALSE);
+  /* clients that do not shake hands must not keep the others out, so there may be more than are asked for */
+  if (!g_queue_is_empty (&self->accepts))
+    return self->tls_options == NULL || self->n_handshakes < (guint) self->backlog;
+  return evp_server_has_handler (self);
 }
 
 static void
@@ -251,7 +303,14 @@ evp_server_accepted_cb (GSocket *accepted,
 
   self->n_connections++;
   evp_socket_stream_set_closed_func (connection, evp_server_connection_closed_cb, g_object_ref (self));
-  evp_server_deliver (self, connection);
+  if (self->tls_options == NULL)
+    {
+      evp_server_deliver (self, connection);
+      return;
+    }
+  self->n_handshakes++;
+  evp_event_loop_start_tls_with_options_async (self->loop, connection, TRUE, self->tls_options, NULL, NULL,
+                                               evp_server_encrypted_cb, g_object_ref (self));
 }
 
 static const EvpListenerFuncs evp_server_listener_funcs = {
@@ -296,6 +355,8 @@ evp_server_finalize (GObject *object)
   EvpServer *self = EVP_SERVER (object);
 
   g_ptr_array_unref (self->listeners);
+  g_queue_clear_full (&self->unwanted, g_object_unref);
+  g_clear_object (&self->tls_options);
   g_clear_object (&self->loop);
 
   G_OBJECT_CLASS (evp_server_parent_class)->finalize (object);
@@ -340,6 +401,7 @@ evp_server_new (EvpAbstractEventLoop *loop,
   g_ptr_array_unref (self->listeners);
   self->listeners = listeners;
   self->backlog = backlog;
+  g_set_object (&self->tls_options, options->tls_options);
   return self;
 }
 
@@ -573,13 +635,14 @@ evp_server_accept_async (EvpServer          *self,
     evp_loop_task_return_error (task, evp_server_new_loop_closed_error ());
   else if (self->closed)
     evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("The server is closed"));
+  else if (!g_queue_is_empty (&self->unwanted))
+    evp_loop_task_return_pointer (task, g_queue_pop_head (&self->unwanted), g_object_unref);
   else
     {
       g_queue_push_tail (&self->accepts, g_object_ref (task));
       evp_loop_task_set_cancel_func (task, evp_server_cancel_accept_cb, self);
       evp_server_update_guard (self);
-      for (guint i = 0; i < self->listeners->len; i++)
-        evp_listener_resume (g_ptr_array_index (self->listeners, i));
+      evp_server_resume (self);
     }
 }
 
@@ -617,7 +680,7 @@ evp_server_accept_finish (EvpServer    *self,
  *
  * Stops listening and closes the listening sockets.
  *
- * Connections that were handed over are left alone. Requests for more fail with %G_IO_ERROR_CLOSED, and
+ * Connections that were handed over are left alone, and no other is handed over any more. Requests for more fail with %G_IO_ERROR_CLOSED, and
  * [method@Evp.Server.serve_forever_async] ends. The file of a unix socket is removed, if it still is this server's.
  * A server that is closed already stays so.
  *
@@ -642,6 +705,8 @@ evp_server_close (EvpServer *self)
   for (guint i = 0; i < self->listeners->len; i++)
     evp_listener_close (g_ptr_array_index (self->listeners, i));
   g_ptr_array_set_size (self->listeners, 0);
+  g_queue_clear_full (&self->unwanted, g_object_unref);
+  g_queue_init (&self->unwanted);
 
   forever = g_steal_pointer (&self->forever);
   if (forever != NULL)

@@ -160,6 +160,7 @@ static void
 test_connection_arguments (NetFixture *fixture)
 {
   g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
+  g_autoptr (EvpTlsOptions) tls = evp_tls_options_new ();
   g_autoptr (GSocket) datagram = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
   g_autoptr (GSocket) stream = net_bound ("127.0.0.1");
   g_autoptr (GSocket) closed = net_bound ("127.0.0.1");
@@ -169,6 +170,13 @@ test_connection_arguments (NetFixture *fixture)
   evp_connection_options_set_server_name (options, "one.test");
   assert_invalid_connection (fixture, "127.0.0.1", 80, options);
   evp_connection_options_set_server_name (options, NULL);
+  evp_connection_options_set_tls_options (options, tls);
+  assert_invalid_connection (fixture, "127.0.0.1", 80, options);
+  evp_tls_options_set_handshake_timeout (tls, 0);
+  evp_connection_options_set_tls (options, TRUE);
+  assert_invalid_connection (fixture, "127.0.0.1", 80, options);
+  evp_connection_options_set_tls (options, FALSE);
+  evp_connection_options_set_tls_options (options, NULL);
 
   evp_connection_options_set_socket (options, datagram);
   assert_invalid_connection (fixture, NULL, 0, options);
@@ -529,12 +537,16 @@ test_server_arguments (NetFixture *fixture)
 {
   const char * const hosts[] = { "127.0.0.1", NULL };
   g_autoptr (EvpServerOptions) options = evp_server_options_new ();
+  g_autoptr (EvpTlsOptions) tls = evp_tls_options_new ();
   g_autoptr (GSocket) datagram = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
   g_autoptr (GSocket) stream = net_bound ("127.0.0.1");
   g_autoptr (EvpServer) server = NULL;
   g_autoptr (GIOStream) client = NULL;
   g_autoptr (GError) error = NULL;
 
+  evp_server_options_set_tls_options (options, tls); /* without a certificate */
+  assert_invalid_server (fixture, "127.0.0.1", 0, options);
+  evp_server_options_set_tls_options (options, NULL);
   evp_server_options_set_socket (options, datagram);
   assert_invalid_server (fixture, NULL, 0, options);
   evp_server_options_set_socket (options, stream);
