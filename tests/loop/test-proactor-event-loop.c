@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "evp/evp.h"
+#include "evp/loop/evp-loop-operation-private.h"
+#include "support/evp-test-loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A proactor as somebody else would write it: it can read, from nowhere, and does so when it is polled. */
+
+#define TEST_TYPE_PROACTOR (test_proactor_get_type ())
+G_DECLARE_FINAL_TYPE (TestProactor, test_proactor, TEST, PROACTOR, EvpProactor)
+
+struct _TestProactor
+{
+  EvpProactor parent_instance;
+  GMainContext *context;
+  EvpOperation *operation;
+  guint n_cancelled;
+  gboolean closed;
+};
+
+G_DEFINE_FINAL_TYPE (TestProactor, test_proactor, EVP_TYPE_PROACTOR)
+
+static void
+test_proactor_attach (EvpProactor  *proactor,
+                      GMainContext *context)
+{
+  g_assert_null (TEST_PROACTOR (proactor)->context);
+  TEST_PROACTOR (proactor)->context = context;
+}
+
+static gboolean
+test_proactor_supports (EvpProactor     *proactor,
+                        EvpOperationKind kind)
+{
+  return kind == EVP_OPERATION_READ;
+}
+
+static gboolean
+test_proactor_submit (EvpProactor  *proactor,
+                      EvpOperation *operation,
+                      GError      **error)
+{
+  TestProactor *self = TEST_PROACTOR (proactor);
+
+  g_assert_nonnull (self->context);
+  g_assert_null (self->operation);
+  self->operation = evp_operation_ref (operation);
+  return TRUE;
+}
+
+static void
+test_proactor_cancel (EvpProactor  *proactor,
+                      EvpOperation *operation)
+{
+  TEST_PROACTOR (proactor)->n_cancelled++;
+}
+
+static void
+end (TestProactor *self,
+     gssize        result)
+{
+  EvpOperation *operation = g_steal_pointer (&self->operation);
+
+  if (result < 0)
+    evp_operation_fail (operation, (int) -result);
+  else
+    evp_operation_complete (operation, result);
+  evp_operation_unref (operation);
+}
+
+static guint
+test_proactor_poll (EvpProactor *proactor)
+{
+  TestProactor *self = TEST_PROACTOR (proactor);
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("made up", 7);
+
+  if (self->operation == NULL || evp_operation_get_offset (self->operation) > 0)
+    return 0;
+  end (self, (gssize) evp_operation_store_data (self->operation, bytes));
+  return 1;
+}
+
+static void
+test_proactor_close (EvpProactor *proactor)
+{
+  TestProactor *self = TEST_PROACTOR (proactor);
+
+  if (self->operation != NULL)
+    end (self, -ECANCELED);
+  self->closed = TRUE;
+}
+
+static void
+test_proactor_class_init (TestProactorClass *klass)
+{
+  EvpProactorClass *proactor_class = EVP_PROACTOR_CLASS (klass);
+
+  proactor_class->attach = test_proactor_attach;
+  proactor_class->supports = test_proactor_supports;
+  proactor_class->submit = test_proactor_submit;
+  proactor_class->cancel = test_proactor_cancel;
+  proactor_class->poll = test_proactor_poll;
+  proactor_class->close = test_proactor_close;
+}
+
+static void
+test_proactor_init (TestProactor *self)
+{
+}
+
+static void
+done_cb (EvpOperation *operation,
+         gpointer      user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+/* Rules: V-5 */
+static void
+test_own (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  EvpAbstractEventLoop *loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  char buffer[16];
+  gboolean done = FALSE;
+  g_autoptr (EvpOperation) operation = evp_operation_new (EVP_OPERATION_READ, 0, done_cb, &done);
+  g_autoptr (EvpOperation) receive = NULL;
+  g_autoptr (EvpProactor) property = NULL;
+  int fds[2];
+
+  g_object_get (loop, "proactor", &property, NULL);
+  g_assert_true (property == proactor);
+  g_assert_true (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop)) == proactor);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  g_assert_true (evp_loop_submit_operation (loop, operation, NULL));
+  evp_test_run_until (loop, &done);
+  g_assert_cmpint (operation->result, ==, 7);
+  g_assert_cmpmem (buffer, 7, "made up", 7);
+  g_assert_true (TEST_PROACTOR (proactor)->context
+                 == evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (loop)));
+
+  /* what it cannot do is done by readiness */
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  receive = evp_operation_new (EVP_OPERATION_RECV, fds[0], done_cb, &done);
+  receive->flags |= EVP_OPERATION_ALLOCATE;
+  receive->length = 100;
+  done = FALSE;
+  g_assert_true (evp_loop_submit_operation (loop, receive, NULL));
+  evp_test_run_ready (loop);
+  g_assert_false (done);
+  g_assert_cmpint (write (fds[1], "real", 4), ==, 4);
+  evp_test_run_until (loop, &done);
+  g_assert_cmpint (receive->result, ==, 4);
+  g_assert_cmpmem (receive->buffer, 4, "real", 4);
+  g_free (receive->buffer);
+  evp_loop_retire_operation (receive);
+
+  /* cancelling only asks; closing the loop ends it */
+  done = FALSE;
+  operation->offset = 1;
+  g_assert_true (evp_loop_submit_operation (loop, operation, NULL));
+  evp_test_run_ready (loop);
+  evp_loop_cancel_operation (loop, operation);
+  evp_loop_cancel_operation (loop, operation);
+  evp_test_run_ready (loop);
+  g_assert_cmpuint (TEST_PROACTOR (proactor)->n_cancelled, ==, 1);
+  g_assert_false (done);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_true (TEST_PROACTOR (proactor)->closed);
+  g_assert_true (done);
+  g_assert_cmpint (operation->result, ==, -ECANCELED);
+
+  close (fds[0]);
+  close (fds[1]);
+  g_assert_finalize_object (loop);
+}
+
+/* A proactor serves one loop. */
+static void
+test_taken (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  EvpAbstractEventLoop *loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  EvpAbstractEventLoop *other;
+
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*already belongs to another event loop*");
+  other = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  g_test_assert_expected_messages ();
+  g_assert_true (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (other)) != proactor);
+  evp_event_loop_close (other, NULL);
+  g_assert_finalize_object (other);
+  evp_event_loop_close (loop, NULL);
+  g_assert_finalize_object (loop);
+}
+
+static guint
+count_fds (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static void
+nothing_cb (gpointer user_data)
+{
+  evp_event_loop_stop (user_data);
+}
+
+/* A loop that is given no work for its proactor has no descriptors but those of its context. */
+static void
+test_lazy (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  EvpAbstractEventLoop *loop;
+  guint before;
+
+  /* what a first loop opens for the process is not counted */
+  loop = evp_selector_event_loop_new (NULL, context, NULL);
+  evp_event_loop_call_soon (loop, nothing_cb, loop, NULL, NULL);
+  g_assert_true (evp_event_loop_run_forever (loop, NULL));
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+
+  before = count_fds ();
+  loop = evp_proactor_event_loop_new (context, NULL);
+  evp_event_loop_call_soon (loop, nothing_cb, loop, NULL, NULL);
+  g_assert_true (evp_event_loop_run_forever (loop, NULL));
+  g_assert_cmpuint (count_fds (), ==, before);
+  g_assert_nonnull (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop)));
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+  g_assert_cmpuint (count_fds (), ==, before);
+}
+
+static void
+reader_cb (int      fd,
+           gpointer user_data)
+{
+}
+
+/* A descriptor that is closed while it is watched is closed: the proactor does not hold it open. */
+static void
+test_closed_reader (void)
+{
+  EvpAbstractEventLoop *loop = evp_proactor_event_loop_new (NULL, NULL);
+  char buffer[4];
+  int fds[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  g_assert_true (evp_event_loop_add_reader (loop, fds[0], reader_cb, NULL, NULL, NULL));
+  evp_test_run_ready (loop);
+  close (fds[0]);
+  g_assert_cmpint (read (fds[1], buffer, sizeof buffer), ==, 0); /* not EAGAIN */
+  evp_event_loop_remove_reader (loop, fds[0]);
+  close (fds[1]);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/evp/loop/proactor-event-loop/own", test_own);
+  g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
+  g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
+  g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
+
+  return g_test_run ();
+}
