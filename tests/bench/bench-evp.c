@@ -10,6 +10,7 @@
  *   loop=NAME      selector (the default), proactor, proactor-uring or proactor-gio
  *   variant=NAME   sock: sock_recv(), send at once, and sock_sendall() for what is left (the default);
  *                  into: the same with sock_recv_into(); pure: sock_recv() and sock_sendall() (echo)
+ *   blocks=N       read a file of so many blocks that the program makes for itself (file)
  *   requests=N     so many from a client in the program, and then it ends: to see that it works (echo)
  *   warm=1         as many timers have come and gone before, so that their memory is there, as it is in
  *                  programs whose timers are made by themselves (timers)
@@ -519,11 +520,106 @@ run_loop (void)
   emit_span ("loop", t, (double) n);
 }
 
+/* Reads of a file: on a loop with a proactor, whatever else was asked for. */
+typedef struct
+{
+  uint64_t block;
+  char buffer[BLOCK];
+} Slot;
+
+static int file_fd;
+
+static void read_cb (GObject *source, GAsyncResult *result, gpointer data);
+
+static void
+start_read (Slot *slot)
+{
+  slot->block = files_next ();
+  evp_proactor_event_loop_read_into_async ((EvpProactorEventLoop *) loop, file_fd, slot->buffer, BLOCK,
+                                           (gint64) slot->block * BLOCK, NULL, read_cb, slot);
+}
+
+static void
+read_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Slot *slot = data;
+  gssize n = evp_proactor_event_loop_read_into_finish ((EvpProactorEventLoop *) source, result, NULL);
+
+  if (files_read (slot->buffer, n, slot->block))
+    start_read (slot);
+  else if (files.finished == files.reads)
+    evp_event_loop_stop (loop);
+}
+
+static void
+make_file (const char *path, long blocks)
+{
+  char block[BLOCK] = "";
+  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+  CHECK (fd >= 0);
+  for (uint64_t i = 0; i < (uint64_t) blocks; i++)
+    {
+      memcpy (block, &i, sizeof i);
+      CHECK (write (fd, block, BLOCK) == BLOCK);
+    }
+  close (fd);
+}
+
+static void
+run_file (void)
+{
+  char *made = NULL;
+  struct span t;
+  Slot *slots;
+
+  if (param ("blocks", 0) > 0)
+    {
+      made = g_build_filename (g_get_tmp_dir (), "bench-evp-XXXXXX", NULL);
+      file_fd = g_mkstemp (made);
+      CHECK (file_fd >= 0);
+      close (file_fd);
+      make_file (made, param ("blocks", 0));
+    }
+  /* the last one counts */
+  if (made != NULL)
+    {
+      char **argv = g_new0 (char *, bench_argc + 2);
+
+      for (int i = 0; i < bench_argc; i++)
+        argv[i] = bench_argv[i];
+      argv[bench_argc++] = g_strconcat ("path=", made, NULL);
+      bench_argv = argv;
+    }
+  files_setup ();
+  file_fd = open (files.path, O_RDONLY | O_CLOEXEC);
+  CHECK (file_fd >= 0);
+  if (made != NULL)
+    unlink (made);
+  if (!strncmp (param_str ("loop", "proactor"), "proactor-", 9))
+    g_setenv ("EVP_PROACTOR", param_str ("loop", NULL) + 9, TRUE);
+  loop = evp_proactor_event_loop_new (NULL, NULL);
+  CHECK (loop != NULL);
+  slots = xcalloc ((size_t) files.depth, sizeof *slots);
+
+  t = span_start ();
+  for (long i = 0; i < files.depth; i++)
+    start_read (&slots[i]);
+  run ();
+  files_results (span_end (t));
+
+  CHECK (evp_event_loop_close (loop, NULL));
+  g_object_unref (loop);
+  free (slots);
+  close (file_fd);
+}
+
 int
 main (int argc, char **argv)
 {
   static const struct workload all[] = {
     { "ready", run_ready }, { "timers", run_timers }, { "fds", run_fds }, { "threadsafe", run_threadsafe },
-    { "echo", run_echo }, { "children", run_children }, { "loop", run_loop }, { NULL, NULL } };
+    { "echo", run_echo }, { "children", run_children }, { "loop", run_loop },
+    { "file", run_file }, { NULL, NULL } };
   return bench_main ("evp", all, argc, argv);
 }
