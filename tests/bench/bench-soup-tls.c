@@ -204,6 +204,8 @@ main (int   argc,
     }
 #endif
 
+  if (tls)
+    evp_test_tls_database (); /* both processes have the same authority */
   if (pipe (fds) != 0)
     return 1;
   pid = fork ();
