@@ -130,16 +130,19 @@ function _init() {
 
     // GJS would pass a copy of a buffer and free it at once: the bytes are put there afterwards
     const buffers = new WeakMap();
-    for (const name of ['sock_recv', 'sock_recvfrom']) {
-        const start = loopMethods[`${name}_async`];
-        const finish = loopMethods[`${name}_finish`];
-        loopMethods[`${name}_into_async`] = function (socket, buffer, cancellable, callback) {
-            start.call(this, socket, buffer.byteLength, cancellable, (source, result) => {
+    for (const [methods, name] of [[loopMethods, 'sock_recv'], [loopMethods, 'sock_recvfrom'],
+        [Evp.ProactorEventLoop.prototype, 'read']]) {
+        const start = methods[`${name}_async`];
+        const finish = methods[`${name}_finish`];
+        // where from, the buffer, others, the cancellable and the callback
+        methods[`${name}_into_async`] = function (source, buffer, ...args) {
+            const callback = args.pop();
+            start.call(this, source, buffer.byteLength, ...args, (_, result) => {
                 buffers.set(result, buffer);
-                callback(source, result);
+                callback(this, result);
             });
         };
-        loopMethods[`${name}_into_finish`] = function (result) {
+        methods[`${name}_into_finish`] = function (result) {
             const received = finish.call(this, result);
             const [bytes, ...others] = Array.isArray(received) ? received : [received];
             const data = bytes.toArray();

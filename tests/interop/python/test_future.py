@@ -59,6 +59,18 @@ class FutureTest(TestCase):
         del future
         self.assertDropped(gone)
 
+    # Rules: U-1
+    def test_boxed_value_outlives_future(self):
+        """A GValue keeps what is in it to itself."""
+        def result_of(text):
+            future = self.loop.create_future()
+            future.set_result(GLib.Bytes.new(text))
+            return future.get_result()
+
+        kept = [result_of(b'%d' % number * 100) for number in range(20)]
+        gc.collect()
+        self.assertEqual([item.get_data() for item in kept], [b'%d' % number * 100 for number in range(20)])
+
     # Rules: U-2, U-3, U-4
     def test_states(self):
         future = self.loop.create_future()

@@ -587,6 +587,7 @@ def run(main, *args):
 
 _plain_classes('BaseEventLoop', 'SelectorEventLoop', 'ProactorEventLoop')
 _awaitables(_classes[Evp.ProactorEventLoop])
+_fills_buffer(_classes[Evp.ProactorEventLoop], 'read_into', 'read')
 
 
 # Futures
@@ -604,6 +605,11 @@ def _value(value):
                                 GObject.GFlags))):
         return value
     return GObject.Value(GObject.TYPE_PYOBJECT, value)
+
+
+def _owned(value):
+    """What came out of a GValue: a boxed value is still the GValue's, and goes with it."""
+    return GObject.GBoxed.copy(value) if isinstance(value, GObject.GBoxed) else value
 
 
 def _work(func, args):
@@ -656,7 +662,7 @@ class Future(Evp.Future):
 
     def _result_of(self, method, *args):
         try:
-            return method(self, *args)
+            return _owned(method(self, *args))
         except GLib.Error as error:
             exception, message = self.__dict__.get('_exception', (None, None))
             if exception is not None and error.message == message:
@@ -782,6 +788,9 @@ class SelectorKey(Evp.SelectorKey):
     @classmethod
     def new(cls, fd, events, data=None):
         return Evp.SelectorKey.new(_fileno(fd), events, _value(data))
+
+    def get_data(self):
+        return _owned(Evp.SelectorKey.get_data(self))
 
     def set_data(self, data):
         Evp.SelectorKey.set_data(self, _value(data))
