@@ -32,6 +32,21 @@ gboolean evp_loop_check_operation  (EvpAbstractEventLoop *loop,
                                     const char           *what,
                                     GError              **error);
 
+/*
+ * evp_event_loop_add_reader(), …_add_writer(), …_remove_reader() and …_remove_writer() for those who own the
+ * descriptor.
+ */
+gboolean evp_loop_watch_fd         (EvpAbstractEventLoop *loop,
+                                    EvpIOEvents           direction,
+                                    int                   fd,
+                                    EvpFdCallback         callback,
+                                    gpointer              user_data,
+                                    GDestroyNotify        destroy,
+                                    GError              **error);
+gboolean evp_loop_unwatch_fd       (EvpAbstractEventLoop *loop,
+                                    EvpIOEvents           direction,
+                                    int                   fd);
+
 /* The slots of loops that do it by their readers and writers. */
 gboolean evp_loop_readiness_submit (EvpAbstractEventLoop *loop,
                                     EvpOperation         *operation,

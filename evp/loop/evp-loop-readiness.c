@@ -67,10 +67,7 @@ unregister (EvpReadiness *self)
     return;
   self->registered = FALSE; /* first: the notify that follows is ours */
   part (self);              /* not then: a loop written elsewhere may keep the callback for a while */
-  if (self->direction == EVP_IO_EVENTS_READ)
-    evp_event_loop_remove_reader (self->loop, self->fd);
-  else
-    evp_event_loop_remove_writer (self->loop, self->fd);
+  evp_loop_unwatch_fd (self->loop, self->direction, self->fd);
 }
 
 static void
@@ -176,7 +173,6 @@ wait_ready (EvpAbstractEventLoop *loop,
             GError              **error)
 {
   EvpReadiness *self = operation->engine_data;
-  gboolean ok;
 
   if (self == NULL)
     {
@@ -192,12 +188,8 @@ wait_ready (EvpAbstractEventLoop *loop,
       self->outlives = FALSE; /* not known before there is a selector */
       operation->engine_data = self;
       operation->engine_free = readiness_release;
-      if (self->direction == EVP_IO_EVENTS_READ)
-        ok = evp_event_loop_add_reader (loop, self->fd, ready_cb, self, forgotten_cb, error);
-      else
-        ok = evp_event_loop_add_writer (loop, self->fd, ready_cb, self, forgotten_cb, error);
-      if (!ok) /* and freed */
-        return FALSE;
+      if (!evp_loop_watch_fd (loop, self->direction, self->fd, ready_cb, self, forgotten_cb, error))
+        return FALSE; /* and freed */
       self->outlives = operation->kind != EVP_OPERATION_CONNECT
                        && ((operation->flags & EVP_OPERATION_BORROWED) == 0 || forgets_closed (loop));
     }

@@ -41,7 +41,9 @@ struct _EvpSockState
 {
   EvpSockCall *calls[2]; /* atomic: reading and writing, for sockets that several loops share */
   gboolean is_stream;
-  int owned;             /* atomic */
+  GSocket *socket;       /* that it is part of */
+  gpointer owner;        /* the loop; atomic, and written under owned_lock */
+  int owned_fd;          /* its key in owned_fds */
 };
 
 typedef struct
@@ -50,6 +52,11 @@ typedef struct
   gssize n;
   GSocketAddress *address;
 } EvpReceived;
+
+/* The states of sockets that have an owner, by descriptor. */
+static GMutex owned_lock;
+static GHashTable *owned_fds;
+static guint n_owned; /* atomic: the size of the table */
 
 /* A unix socket whose queue is full is tried again after 1 ms, then less and less often. */
 #define MAX_DELAY_MS 64
@@ -71,29 +78,56 @@ call_free (EvpSockCall *call)
   g_free (call);
 }
 
+/* Under owned_lock. */
+static void
+disown (EvpSockState *state)
+{
+  if (state->owner == NULL)
+    return;
+  /* if the number was used again, the entry is another's */
+  if (g_hash_table_lookup (owned_fds, GINT_TO_POINTER (state->owned_fd)) == state)
+    g_hash_table_remove (owned_fds, GINT_TO_POINTER (state->owned_fd));
+  g_atomic_int_set (&n_owned, g_hash_table_size (owned_fds));
+  g_atomic_pointer_set (&state->owner, NULL);
+}
+
 static void
 state_free (gpointer data)
 {
   EvpSockState *state = data;
 
+  if (g_atomic_pointer_get (&state->owner) != NULL)
+    {
+      g_mutex_lock (&owned_lock);
+      disown (state);
+      g_mutex_unlock (&owned_lock);
+    }
   g_clear_pointer (&state->calls[0], call_free);
   g_clear_pointer (&state->calls[1], call_free);
   g_free (state);
 }
 
-static EvpSockState *
-get_state (GSocket *socket)
+static inline GQuark
+get_quark (void)
 {
   static GQuark quark = 0; /* the same whoever sets it */
-  EvpSockState *state;
 
   if (G_UNLIKELY (quark == 0))
     quark = g_quark_from_static_string ("evp-sock-state");
-  state = g_object_get_qdata ((GObject *) socket, quark);
+  return quark;
+}
+
+static EvpSockState *
+get_state (GSocket *socket)
+{
+  const GQuark quark = get_quark ();
+  EvpSockState *state = g_object_get_qdata ((GObject *) socket, quark);
+
   if (G_LIKELY (state != NULL))
     return state;
 
   state = g_new0 (EvpSockState, 1);
+  state->socket = socket;
   state->is_stream = g_socket_get_socket_type (socket) == G_SOCKET_TYPE_STREAM;
   if (!g_object_replace_qdata (G_OBJECT (socket), quark, NULL, state, state_free, NULL))
     {
@@ -111,10 +145,42 @@ is_loop (EvpAbstractEventLoop *loop)
 }
 
 void
-evp_loop_socket_set_owned (GSocket *socket,
-                           gboolean owned)
+evp_loop_socket_set_owner (GSocket              *socket,
+                           EvpAbstractEventLoop *loop)
 {
-  g_atomic_int_set (&get_state (socket)->owned, owned);
+  EvpSockState *state = loop != NULL ? get_state (socket)
+                                     : g_object_get_qdata (G_OBJECT (socket), get_quark ());
+
+  if (state == NULL)
+    return;
+  g_mutex_lock (&owned_lock);
+  disown (state);
+  if (loop != NULL)
+    {
+      if (owned_fds == NULL)
+        owned_fds = g_hash_table_new (NULL, NULL);
+      state->owned_fd = g_socket_get_fd (socket);
+      g_hash_table_replace (owned_fds, GINT_TO_POINTER (state->owned_fd), state);
+      g_atomic_int_set (&n_owned, g_hash_table_size (owned_fds));
+      g_atomic_pointer_set (&state->owner, loop);
+    }
+  g_mutex_unlock (&owned_lock);
+}
+
+gboolean
+evp_loop_fd_is_owned (EvpAbstractEventLoop *loop,
+                      int                   fd)
+{
+  EvpSockState *state;
+  gboolean owned;
+
+  if (g_atomic_int_get (&n_owned) == 0)
+    return FALSE;
+  g_mutex_lock (&owned_lock);
+  state = g_hash_table_lookup (owned_fds, GINT_TO_POINTER (fd));
+  owned = state != NULL && state->owner == loop && g_socket_get_fd (state->socket) == fd;
+  g_mutex_unlock (&owned_lock);
+  return owned;
 }
 
 static inline EvpSockCall **
@@ -159,7 +225,7 @@ check (EvpAbstractEventLoop *loop,
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The socket is closed"));
       return FALSE;
     }
-  if (G_UNLIKELY (g_atomic_int_get (&state->owned)))
+  if (G_UNLIKELY (g_atomic_pointer_get (&state->owner) != NULL))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_STATE,
                            _("The socket belongs to a stream; use that, or close it first"));

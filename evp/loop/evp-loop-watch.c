@@ -6,16 +6,23 @@
 
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-loop-operation-private.h"
+#include "evp/loop/evp-loop-sockets-private.h"
 
 /* The methods that watch file descriptors and signals: callbacks become handles for the slots. */
 
 static gboolean
-check_fd (int      fd,
-          GError **error)
+check_fd (EvpAbstractEventLoop *self,
+          int                   fd,
+          GError              **error)
 {
-  if (fd >= 0)
+  if (fd < 0)
+    g_set_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT, _("%d is not a file descriptor"), fd);
+  else if (evp_loop_fd_is_owned (self, fd))
+    g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_STATE,
+                         _("The socket belongs to a stream; use that, or close it first"));
+  else
     return TRUE;
-  g_set_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT, _("%d is not a file descriptor"), fd);
   return FALSE;
 }
 
@@ -48,23 +55,45 @@ new_watch (EvpAbstractEventLoop *self,
 
 static gboolean
 watch_fd (EvpAbstractEventLoop *self,
-          gboolean            (*slot) (EvpAbstractEventLoop *self,
-                                       int                   fd,
-                                       EvpHandle            *handle,
-                                       GError              **error),
-          const char           *method,
+          EvpIOEvents           direction,
+          gboolean              checked,
           int                   fd,
           EvpFdCallback         callback,
           gpointer              user_data,
           GDestroyNotify        destroy,
           GError              **error)
 {
+  const EvpAbstractEventLoopInterface *iface = EVP_EVENT_LOOP_GET_IFACE (self);
+  const gboolean reads = direction == EVP_IO_EVENTS_READ;
   EvpHandle *handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy);
   GError *slot_error = NULL;
-  gboolean ok = check_fd (fd, &slot_error) && slot (self, fd, handle, &slot_error);
+  gboolean ok = (checked || check_fd (self, fd, &slot_error))
+                && (reads ? iface->watch_reader : iface->watch_writer) (self, fd, handle, &slot_error);
 
   evp_handle_unref (handle);
-  return evp_check_slot_result (ok, slot_error, self, method, error);
+  return evp_check_slot_result (ok, slot_error, self, reads ? "add_reader" : "add_writer", error);
+}
+
+gboolean
+evp_loop_watch_fd (EvpAbstractEventLoop *loop,
+                   EvpIOEvents           direction,
+                   int                   fd,
+                   EvpFdCallback         callback,
+                   gpointer              user_data,
+                   GDestroyNotify        destroy,
+                   GError              **error)
+{
+  return watch_fd (loop, direction, TRUE, fd, callback, user_data, destroy, error);
+}
+
+gboolean
+evp_loop_unwatch_fd (EvpAbstractEventLoop *loop,
+                     EvpIOEvents           direction,
+                     int                   fd)
+{
+  const EvpAbstractEventLoopInterface *iface = EVP_EVENT_LOOP_GET_IFACE (loop);
+
+  return (direction == EVP_IO_EVENTS_READ ? iface->remove_reader : iface->remove_writer) (loop, fd);
 }
 
 /**
@@ -86,7 +115,8 @@ watch_fd (EvpAbstractEventLoop *self,
  *
  * Use it from the thread of the loop. O(1).
  *
- * Errors: %EVP_ERROR_INVALID_ARGUMENT for a negative number; %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_NOT_SUPPORTED;
+ * Errors: %EVP_ERROR_INVALID_ARGUMENT for a negative number; %EVP_ERROR_INVALID_STATE for the descriptor of
+ * an open connection or datagram endpoint of this loop; %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_NOT_SUPPORTED;
  * %G_IO_ERROR from the system if the descriptor is not open or there are too many.
  *
  * Returns: whether it succeeded; if not, the data was released
@@ -104,8 +134,7 @@ evp_event_loop_add_reader (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (callback != NULL, FALSE);
 
-  return watch_fd (self, EVP_EVENT_LOOP_GET_IFACE (self)->watch_reader, "add_reader",
-                   fd, callback, user_data, destroy, error);
+  return watch_fd (self, EVP_IO_EVENTS_READ, FALSE, fd, callback, user_data, destroy, error);
 }
 
 /**
@@ -114,6 +143,8 @@ evp_event_loop_add_reader (EvpAbstractEventLoop *self,
  * @fd: a file descriptor
  *
  * Stops watching a file descriptor for reading. The callback does not run any more, even if it is queued.
+ *
+ * The descriptor of an open connection or datagram endpoint of this loop has no reader; it is left alone.
  *
  * Use it from the thread of the loop. O(1).
  *
@@ -127,7 +158,7 @@ evp_event_loop_remove_reader (EvpAbstractEventLoop *self,
 {
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
 
-  return fd >= 0 && EVP_EVENT_LOOP_GET_IFACE (self)->remove_reader (self, fd);
+  return fd >= 0 && !evp_loop_fd_is_owned (self, fd) && evp_loop_unwatch_fd (self, EVP_IO_EVENTS_READ, fd);
 }
 
 /**
@@ -162,8 +193,7 @@ evp_event_loop_add_writer (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (callback != NULL, FALSE);
 
-  return watch_fd (self, EVP_EVENT_LOOP_GET_IFACE (self)->watch_writer, "add_writer",
-                   fd, callback, user_data, destroy, error);
+  return watch_fd (self, EVP_IO_EVENTS_WRITE, FALSE, fd, callback, user_data, destroy, error);
 }
 
 /**
@@ -172,6 +202,8 @@ evp_event_loop_add_writer (EvpAbstractEventLoop *self,
  * @fd: a file descriptor
  *
  * Stops watching a file descriptor for writing. The callback does not run any more, even if it is queued.
+ *
+ * The descriptor of an open connection or datagram endpoint of this loop has no writer; it is left alone.
  *
  * Use it from the thread of the loop. O(1).
  *
@@ -185,7 +217,7 @@ evp_event_loop_remove_writer (EvpAbstractEventLoop *self,
 {
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
 
-  return fd >= 0 && EVP_EVENT_LOOP_GET_IFACE (self)->remove_writer (self, fd);
+  return fd >= 0 && !evp_loop_fd_is_owned (self, fd) && evp_loop_unwatch_fd (self, EVP_IO_EVENTS_WRITE, fd);
 }
 
 /**

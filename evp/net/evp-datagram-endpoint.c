@@ -195,7 +195,7 @@ evp_datagram_io_try_close (EvpDatagramIo *io)
     return;
   evp_loop_retire_operation (io->read);
   evp_loop_retire_operation (io->write);
-  evp_loop_socket_set_owned (io->socket, FALSE);
+  evp_loop_socket_set_owner (io->socket, NULL);
   g_socket_close (io->socket, NULL);
   g_clear_object (&io->socket);
   kept = g_steal_pointer (&io->kept);
@@ -890,7 +890,7 @@ evp_datagram_endpoint_new (EvpAbstractEventLoop *loop,
   io->write = evp_operation_new (EVP_OPERATION_POLL, io->fd, evp_datagram_write_ready_cb, io);
   io->write->events = EVP_IO_EVENTS_WRITE;
   g_weak_ref_init (&io->endpoint, self);
-  evp_loop_socket_set_owned (socket, TRUE);
+  evp_loop_socket_set_owner (socket, loop);
 
   self->io = io;
   self->connected = getpeername (io->fd, &peer.any, &length) == 0;
@@ -903,7 +903,7 @@ evp_datagram_endpoint_new (EvpAbstractEventLoop *loop,
       self->closing = TRUE;
       self->closed = TRUE;
       io->closing = TRUE;
-      evp_loop_socket_set_owned (socket, FALSE); /* it stays the caller's */
+      evp_loop_socket_set_owner (socket, NULL); /* it stays the caller's */
       g_clear_object (&io->socket);
       return NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-base-event-loop-private.h"
+#include "evp/loop/evp-loop-sockets-private.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -397,6 +398,8 @@ evp_socket_channel_get_loop (EvpSocketChannel *self)
   loop = self->find_loop (context);
   if (self->operation != NULL && loop != self->loop)
     evp_loop_retire_operation (self->operation);
+  if (loop != self->loop)
+    evp_loop_socket_set_owner (self->socket, loop);
   g_clear_object (&self->loop);
   self->loop = loop;
   self->context = context;

@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-post-private.h"
+#include "evp/loop/evp-loop-sockets-private.h"
 #include "evp/net/evp-socket-input-stream-private.h"
 #include "evp/net/evp-socket-output-stream-private.h"
 
@@ -121,6 +122,17 @@ evp_socket_parts_get_output_channel (EvpSocketParts *parts)
 
 /* Closing */
 
+/* The number can be used again at once, on any thread. */
+static gboolean
+evp_socket_stream_close_socket (GIOStream *stream,
+                                GError   **error)
+{
+  GSocket *socket = evp_socket_stream_get_socket (stream);
+
+  evp_loop_socket_set_owner (socket, NULL);
+  return g_socket_close (socket, error);
+}
+
 /* A graceful end: our side has said that nothing more comes, and now waits for the peer's to say so. */
 typedef struct
 {
@@ -135,7 +147,7 @@ evp_socket_farewell_free (EvpSocketFarewell *self,
                           GError            *error)
 {
   evp_loop_retire_operation (self->operation);
-  g_socket_close (evp_socket_stream_get_socket (self->stream), error == NULL ? &error : NULL);
+  evp_socket_stream_close_socket (self->stream, error == NULL ? &error : NULL);
   if (error != NULL)
     evp_loop_task_return_error_now (self->task, error);
   else
@@ -177,7 +189,7 @@ evp_socket_stream_say_farewell (GIOStream   *stream,
 
   if (!g_socket_shutdown (socket, FALSE, TRUE, &error))
     {
-      g_socket_close (socket, NULL);
+      evp_socket_stream_close_socket (stream, NULL);
       evp_loop_task_return_error (task, error);
       return;
     }
@@ -212,10 +224,10 @@ evp_socket_stream_finish_close (GIOStream      *stream,
   GError *error = NULL;
 
   if (task == NULL)
-    g_socket_close (evp_socket_stream_get_socket (stream), NULL);
+    evp_socket_stream_close_socket (stream, NULL);
   else if (evp_socket_stream_is_graceful (stream, evp_loop_task_get_cancellable (task)))
     evp_socket_stream_say_farewell (stream, task);
-  else if (!g_socket_close (evp_socket_stream_get_socket (stream), &error))
+  else if (!evp_socket_stream_close_socket (stream, &error))
     (now ? evp_loop_task_return_error_now : evp_loop_task_return_error) (task, error);
   else
     (now ? evp_loop_task_return_int_now : evp_loop_task_return_int) (task, TRUE);
@@ -311,6 +323,7 @@ evp_socket_stream_close_fn (GIOStream    *stream,
       evp_socket_stream_close_parts (stream, parts);
       if (parts->n_busy > 0)
         return TRUE; /* the descriptor goes when the kernel has let go of it */
+      evp_loop_socket_set_owner (evp_socket_stream_get_socket (stream), NULL);
     }
   return evp_socket_stream_get_gio_class (stream)->close_fn (stream, cancellable, error);
 }
@@ -432,7 +445,11 @@ evp_socket_stream_attach (GIOStream            *connection,
 {
   EvpSocketParts *parts = g_new0 (EvpSocketParts, 1);
 
-  g_set_object (&parts->loop, loop);
+  if (loop != NULL)
+    {
+      parts->loop = g_object_ref (loop);
+      evp_loop_socket_set_owner (g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)), loop);
+    }
   parts->find_loop = find_loop;
   g_object_set_qdata_full (G_OBJECT (connection), evp_socket_parts_quark (), parts, evp_socket_parts_free);
 }

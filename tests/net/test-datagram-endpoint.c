@@ -259,7 +259,14 @@ test_address (NetFixture *fixture)
   close_endpoint (fixture, server);
 }
 
-/* Rules: K-2 */
+static void
+never_ready_cb (int      fd,
+                gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+/* Rules: F-9, K-2 */
 static void
 test_owned (NetFixture *fixture)
 {
@@ -270,6 +277,12 @@ test_owned (NetFixture *fixture)
   evp_event_loop_sock_recvfrom_async (fixture->loop, evp_datagram_endpoint_get_socket (endpoint), 10, NULL,
                                       evp_test_ready_cb, &await);
   g_assert_null (evp_event_loop_sock_recvfrom_finish (fixture->loop, evp_test_await (&await), NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+
+  g_assert_false (evp_event_loop_add_reader (fixture->loop,
+                                             g_socket_get_fd (evp_datagram_endpoint_get_socket (endpoint)),
+                                             never_ready_cb, NULL, NULL, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
   close_endpoint (fixture, endpoint);
 }

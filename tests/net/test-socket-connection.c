@@ -138,6 +138,13 @@ stop_service (Fixture *fixture)
 }
 
 static void
+never_ready_cb (int      fd,
+                gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
 registered_body (Fixture      *fixture,
                  gconstpointer data)
 {
@@ -162,6 +169,11 @@ registered_body (Fixture      *fixture,
   g_assert_true (is_ours (fixture->accepted));
   exchange (fixture, ours, fixture->accepted);
   exchange (fixture, fixture->accepted, ours);
+  g_assert_false (evp_event_loop_add_reader (fixture->loop,
+                                             g_socket_get_fd (g_socket_connection_get_socket (ours)),
+                                             never_ready_cb, NULL, NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
 
   evp_socket_connection_unregister ();
   g_assert_true (is_ours (ours)); /* what it has, it keeps */

@@ -888,6 +888,122 @@ test_dropped_elsewhere (Fixture *fixture)
   g_assert_no_error (error);
 }
 
+static void
+count_ready_cb (int      fd,
+                gpointer n_ready)
+{
+  ++*(guint *) n_ready;
+}
+
+static void
+count_destroyed (gpointer n_destroyed)
+{
+  ++*(guint *) n_destroyed;
+}
+
+static void
+assert_owned (EvpAbstractEventLoop *loop,
+              int                   fd)
+{
+  guint n_destroyed = 0;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (evp_event_loop_add_reader (loop, fd, count_ready_cb, &n_destroyed, count_destroyed, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  g_assert_false (evp_event_loop_add_writer (loop, fd, count_ready_cb, &n_destroyed, count_destroyed, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_assert_cmpuint (n_destroyed, ==, 2);
+  g_assert_false (evp_event_loop_remove_reader (loop, fd));
+  g_assert_false (evp_event_loop_remove_writer (loop, fd));
+}
+
+/* Gives a number that has become free to the end of a pipe, and sees that it can be watched. */
+static void
+assert_free (EvpAbstractEventLoop *loop,
+             int                   fd,
+             gpointer              unref_before_use)
+{
+  int pipe_fds[2];
+  guint n_ready = 0;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (pipe (pipe_fds), ==, 0);
+  if (pipe_fds[0] == fd)
+    pipe_fds[0] = -1;
+  else
+    g_assert_cmpint (dup2 (pipe_fds[0], fd), ==, fd);
+  g_assert_true (evp_event_loop_add_reader (loop, fd, count_ready_cb, &n_ready, NULL, &error));
+  g_assert_no_error (error);
+  g_clear_object (&unref_before_use);
+  g_assert_cmpint (write (pipe_fds[1], "x", 1), ==, 1);
+  while (n_ready == 0)
+    evp_test_run_ready (loop);
+  g_assert_true (evp_event_loop_remove_reader (loop, fd));
+  close (fd);
+  close (pipe_fds[1]);
+  if (pipe_fds[0] >= 0)
+    close (pipe_fds[0]);
+}
+
+/* Rules: F-9, K-2 */
+static void
+test_owner (Fixture *fixture)
+{
+  GSocket *socket = g_socket_connection_get_socket (G_SOCKET_CONNECTION (fixture->stream));
+  g_autoptr (EvpAbstractEventLoop) other = NULL;
+  g_autoptr (GSocket) near = NULL;
+  g_autoptr (GSocket) far = NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new_static ("x", 1);
+  EvpTestAwait await = { fixture->loop, NULL };
+  EvpTestAwait read = { fixture->loop, NULL };
+  int fd = g_socket_get_fd (socket);
+  GIOStream *stream;
+  char buffer[16];
+  g_autoptr (GError) error = NULL;
+
+  assert_owned (fixture->loop, fd);
+  evp_event_loop_sock_recv_async (fixture->loop, socket, 1, NULL, evp_test_ready_cb, &await);
+  g_assert_null (evp_event_loop_sock_recv_finish (fixture->loop, wait_for (&await), &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  evp_test_await_clear (&await);
+
+  /* it is another loop's own affair */
+  other = evp_selector_event_loop_new (NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_add_reader (other, fd, count_ready_cb, NULL, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_remove_reader (other, fd));
+  g_assert_true (evp_event_loop_close (other, &error));
+
+  /* what waits is not disturbed */
+  g_input_stream_read_async (input (fixture), buffer, sizeof buffer, 0, NULL, evp_test_ready_cb, &read);
+  evp_test_run_ready (fixture->loop);
+  assert_owned (fixture->loop, fd);
+  evp_event_loop_sock_sendall_async (fixture->loop, socket, bytes, NULL, evp_test_ready_cb, &await);
+  g_assert_false (evp_event_loop_sock_sendall_finish (fixture->loop, wait_for (&await), &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  evp_test_await_clear (&await);
+  peer_sends (fixture, "read");
+  g_assert_cmpint (read_finish (fixture, &read, &error), ==, 4);
+  g_assert_no_error (error);
+
+  /* closed, and the number used again */
+  g_assert_true (g_io_stream_close (fixture->stream, NULL, &error));
+  evp_test_run_ready (fixture->loop);
+  assert_free (fixture->loop, fd, NULL);
+
+  /* closed without the stream's knowing */
+  make_unix_pair (&near, &far);
+  fd = g_socket_get_fd (near);
+  stream = evp_socket_stream_new (fixture->loop, near);
+  assert_owned (fixture->loop, fd);
+  g_assert_true (g_socket_close (near, &error));
+  assert_free (fixture->loop, fd, stream);
+}
+
 static guint
 count_poll_fds (GMainContext *context)
 {
@@ -907,7 +1023,7 @@ count_poll_fds (GMainContext *context)
 static void
 test_idle (Fixture *fixture)
 {
-  const guint n = 400;
+  const guint n = 1000;
   g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (fixture->loop);
   g_autofree EvpTestAwait *awaits = g_new0 (EvpTestAwait, n);
   g_autofree char *buffers = g_malloc (n);
@@ -929,10 +1045,13 @@ test_idle (Fixture *fixture)
       awaits[i].loop = fixture->loop;
       g_input_stream_read_async (g_io_stream_get_input_stream (stream), buffers + i, 1, 0, NULL,
                                  evp_test_ready_cb, &awaits[i]);
-      evp_test_run_ready (fixture->loop);
       if (i == 0)
-        before = count_poll_fds (context);
+        {
+          evp_test_run_ready (fixture->loop);
+          before = count_poll_fds (context);
+        }
     }
+  evp_test_run_ready (fixture->loop);
 
   /* every one waits, and the main context knows of none, unless it has to poll for the loop */
   after = count_poll_fds (context);
@@ -1097,6 +1216,7 @@ add_cases (const char *name,
     { "graceful-cancelled", test_graceful_cancelled },
     { "dropped", test_dropped },
     { "dropped-elsewhere", test_dropped_elsewhere },
+    { "owner", test_owner },
     { "idle", test_idle },
     { "loop-closed", test_loop_closed, TRUE },
   };
