@@ -1188,7 +1188,8 @@ run_case (Fixture      *fixture,
 }
 
 static void
-add_cases (const char *name,
+add_cases (GPtrArray  *kinds,
+           const char *name,
            MakeLoop    make,
            gboolean    polled)
 {
@@ -1224,8 +1225,9 @@ add_cases (const char *name,
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/net/socket-stream/%s/%s", name, cases[i].name);
-      Case *kind = g_new (Case, 1); /* lives as long as the program */
+      Case *kind = g_new (Case, 1);
 
+      g_ptr_array_add (kinds, kind);
       kind->make = make;
       kind->test = cases[i].test;
       kind->polled = polled;
@@ -1238,13 +1240,15 @@ int
 main (int    argc,
       char **argv)
 {
+  g_autoptr (GPtrArray) kinds = g_ptr_array_new_with_free_func (g_free);
+
   g_test_init (&argc, &argv, NULL);
 
-  add_cases ("selector", make_selector, FALSE);
-  add_cases ("selector-poll", make_poll, TRUE);
-  add_cases ("proactor-gio", make_gio, TRUE);
+  add_cases (kinds, "selector", make_selector, FALSE);
+  add_cases (kinds, "selector-poll", make_poll, TRUE);
+  add_cases (kinds, "proactor-gio", make_gio, TRUE);
   if (evp_capabilities_get ("io-uring"))
-    add_cases ("proactor-uring", make_uring, FALSE);
+    add_cases (kinds, "proactor-uring", make_uring, FALSE);
   else
     g_test_message ("proactor-uring is skipped: %s", evp_capabilities_explain ("io-uring"));
 
