@@ -57,10 +57,10 @@ class PythonLoop(GObject.Object, Evp.AbstractEventLoop):
         if self.ready or self.stopping:
             timeout = 0
         elif self.timers:
-            timeout = max(0, self.timers[0][0] - time.monotonic())
+            timeout = min(max(0, self.timers[0][0] - time.monotonic()), 86400)  # some timers are for ever
         else:
             timeout = None
-        for key, events in self.selector.select(timeout):
+        for key, events in self.wait(timeout):
             if key.fileobj is self.wakeup:
                 try:
                     self.wakeup.recv(4096)
@@ -74,6 +74,9 @@ class PythonLoop(GObject.Object, Evp.AbstractEventLoop):
             self.ready.append(heapq.heappop(self.timers)[2])
         for _ in range(len(self.ready)):
             self.ready.popleft().run()
+
+    def wait(self, timeout):
+        return self.selector.select(timeout)
 
     def do_stop(self):
         self.stopping = True
@@ -196,3 +199,34 @@ class PythonLoop(GObject.Object, Evp.AbstractEventLoop):
 
     def do_set_debug(self, enabled):
         self.debug = enabled
+
+
+class ContextLoop(PythonLoop):
+    """It waits by iterating GLib's default main context, in which GIO's own helpers end."""
+
+    def __init__(self):
+        super().__init__()
+        self.source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, self.selector.fileno(), GLib.IOCondition.IN,
+                                            lambda *given: True)
+
+    def wait(self, timeout):
+        context = GLib.MainContext.default()
+        if timeout == 0:
+            context.iteration(False)
+        else:
+            timer = None if timeout is None else GLib.timeout_source_new(int(timeout * 1000) + 1)
+            if timer is not None:
+                GObject.source_set_closure(timer, lambda: False)
+                timer.attach(context)
+            context.iteration(True)
+            if timer is not None:
+                timer.destroy()
+        return super().wait(0)
+
+    def do_dup_main_context(self):
+        return GLib.MainContext.default()
+
+    def do_close(self):
+        if not self.closed:
+            GLib.source_remove(self.source)
+        return super().do_close()
