@@ -88,6 +88,8 @@ struct _EvpLoopCore
   struct _EvpLoopSignals *signals;
 
   gpointer spare_task;        /* atomic; owned: see evp_loop_task_release() */
+  EvpOperation *spare_files;  /* owned, linked by `next`: see evp-loop-files.c */
+  guint n_spare_files;
 
   /* statistics */
   guint64 n_turns, n_callbacks, n_wakeups;

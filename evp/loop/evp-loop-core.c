@@ -7,6 +7,7 @@
 #include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-loop-files-private.h"
 #include "evp/loop/evp-loop-signals-private.h"
 #include "evp/loop/evp-loop-source-private.h"
 #include "evp/loop/evp-running-loop-private.h"
@@ -75,6 +76,7 @@ evp_loop_core_unref (EvpLoopCore *self)
   if (self->io_funcs != NULL)
     self->io_funcs->free (self->io);
   g_clear_object (&self->spare_task);
+  evp_loop_files_clear_spare (self);
   evp_inbox_clear (&self->inbox);
   g_clear_pointer (&self->timers, evp_timer_queue_free);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -116,6 +118,7 @@ evp_loop_core_close (EvpLoopCore *self)
   evp_loop_core_set_slow (self, EVP_LOOP_SLOW_CLOSED, TRUE);
 
   g_clear_object (&self->spare_task);
+  evp_loop_files_clear_spare (self);
   evp_loop_source_detach (self);
   last = evp_inbox_close (&self->inbox);
   g_clear_pointer (&self->signals, evp_loop_signals_free);

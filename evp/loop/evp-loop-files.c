@@ -6,13 +6,19 @@
 
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-base-event-loop-private.h"
+#include "evp/loop/evp-loop-files-private.h"
 #include "evp/loop/evp-loop-operation-private.h"
 #include "evp/loop/evp-loop-task-private.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
-/* Files by descriptor: each request is one operation of the loop and one task. */
+/*
+ * Files by descriptor: each request is one operation of the loop and one task. A loop keeps those that have ended
+ * for the next ones, up to as many as are usually on their way at once.
+ */
+#define MAX_SPARE 64
 
 /* What the system takes at a time, whatever it is given. */
 #define LARGEST_REQUEST 0x7ffff000
@@ -26,12 +32,71 @@ typedef struct
   gboolean owns_buffer;
 } EvpFileRequest;
 
+static void file_done_cb (EvpOperation *operation,
+                          gpointer      user_data);
+
 static void
 request_free (EvpFileRequest *request)
 {
   evp_operation_unref (request->operation);
-  g_clear_pointer (&request->bytes, g_bytes_unref);
   g_free (request);
+}
+
+/* The request has ended. Its operation may be inside its function; it can be submitted from there. */
+static void
+request_put_back (EvpFileRequest *request)
+{
+  EvpOperation *operation = request->operation;
+  EvpLoopCore *core = evp_loop_get_core (operation->loop);
+
+  g_clear_pointer (&request->bytes, g_bytes_unref);
+  if (core->closed || core->n_spare_files == MAX_SPARE)
+    {
+      request_free (request);
+      return;
+    }
+  operation->next = core->spare_files;
+  core->spare_files = operation;
+  core->n_spare_files++;
+}
+
+static EvpFileRequest *
+request_get (EvpAbstractEventLoop *loop,
+             EvpOperationKind      kind,
+             int                   fd)
+{
+  EvpLoopCore *core = evp_loop_get_core (loop);
+  EvpOperation *operation = core->spare_files;
+  EvpFileRequest *request;
+
+  if (operation == NULL)
+    {
+      request = g_new0 (EvpFileRequest, 1);
+      request->operation = evp_operation_new (kind, fd, file_done_cb, request);
+      return request;
+    }
+  core->spare_files = g_steal_pointer (&operation->next);
+  core->n_spare_files--;
+  operation->kind = (guint8) kind;
+  operation->fd = fd;
+  operation->flags = 0;
+  request = operation->user_data;
+  request->done = 0;
+  request->owns_buffer = FALSE;
+  return request;
+}
+
+void
+evp_loop_files_clear_spare (EvpLoopCore *core)
+{
+  while (core->spare_files != NULL)
+    {
+      EvpOperation *operation = core->spare_files;
+
+      core->spare_files = operation->next;
+      request_free (operation->user_data);
+    }
+  core->n_spare_files = 0;
 }
 
 static void
@@ -49,7 +114,7 @@ submit (EvpFileRequest *request)
     }
   if (request->owns_buffer)
     g_free (operation->buffer);
-  request_free (request);
+  request_put_back (request);
   evp_loop_task_return_error (task, error);
   evp_loop_task_release (task);
 }
@@ -105,7 +170,7 @@ file_done_cb (EvpOperation *operation,
                                 &error);
       g_free (buffer);
     }
-  request_free (request);
+  request_put_back (request);
 
   /* the request has gone: the callback may make the next one */
   if (error != NULL)
@@ -146,9 +211,8 @@ begin (EvpProactorEventLoop *self,
       evp_loop_task_release (task);
       return NULL;
     }
-  request = g_new0 (EvpFileRequest, 1);
+  request = request_get (loop, kind, fd);
   request->task = task;
-  request->operation = evp_operation_new (kind, fd, file_done_cb, request);
   request->operation->loop = loop;
   request->operation->offset = offset;
   return request;
@@ -160,7 +224,7 @@ fail (EvpFileRequest *request,
 {
   EvpLoopTask *task = request->task;
 
-  request_free (request);
+  request_put_back (request);
   evp_loop_task_return_error (task, error);
   evp_loop_task_release (task);
 }
