@@ -771,9 +771,8 @@ run_case (gconstpointer data)
     evp_test_run_case_in_loop (f.loop, (GTestFixtureFunc) (void (*) (void)) entry->what->run, &f);
 
   g_assert_true (evp_event_loop_close (f.loop, NULL));
-  /* the executor's threads may still be on their way out, and hold the loop; the deadline watches over them */
-  while (evp_test_count_threads () > leaks.threads)
-    g_thread_yield ();
+  /* the executor's threads may still be on their way out, and hold the loop */
+  evp_test_wait_for_threads (leaks.threads);
   g_assert_finalize_object (f.loop);
   /* what a thread lets go of after its loop was closed */
   while (g_main_context_iteration (NULL, FALSE))

@@ -139,22 +139,28 @@ evp_test_leaks_begin (void)
 }
 
 void
-evp_test_leaks_check (EvpTestLeaks *before)
+evp_test_wait_for_threads (guint n_threads)
 {
   gint64 deadline = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
 
-  g_assert_cmpuint (evp_test_count_fds (), ==, before->fds);
-  /*
-   * A thread that was joined may still be listed for a moment: now, so we wait a little, and then, so
-   * there may be fewer.
-   */
-  while (evp_test_count_threads () > before->threads && g_get_monotonic_time () < deadline)
+  while (evp_test_count_threads () > n_threads && g_get_monotonic_time () < deadline)
     {
       /* idle ones, which GLib keeps for its next task for 15 seconds */
       g_thread_pool_stop_unused_threads ();
       g_thread_yield ();
     }
-  g_assert_cmpuint (evp_test_count_threads (), <=, before->threads);
+  g_assert_cmpuint (evp_test_count_threads (), <=, n_threads);
+}
+
+void
+evp_test_leaks_check (EvpTestLeaks *before)
+{
+  g_assert_cmpuint (evp_test_count_fds (), ==, before->fds);
+  /*
+   * A thread that was joined may still be listed for a moment: now, so we wait a little, and then, so
+   * there may be fewer.
+   */
+  evp_test_wait_for_threads (before->threads);
   g_assert_cmpuint (evp_test_count_zombies (), ==, before->zombies);
 }
 

@@ -27,6 +27,9 @@ typedef struct
 
 EvpTestLeaks evp_test_leaks_begin (void);
 void         evp_test_leaks_check (EvpTestLeaks *before);
+/* Waits until no more threads are left than that. */
+void         evp_test_wait_for_threads
+                                   (guint         n_threads);
 
 /* The path of the child program of the tests; see evp-test-child.c for its modes. */
 const char *evp_test_child_path    (void);
