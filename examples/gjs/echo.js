@@ -47,11 +47,10 @@ async function ask(stream, number) {
 }
 
 // clients at once, and a server until they have gone
-async function run(name, server, connect, encrypt = async stream => stream) {
-    server.connect('incoming', (_, stream) => encrypt(stream, true).then(echo).catch(logError));
+async function run(name, server, connect) {
+    server.connect('incoming', (_, stream) => echo(stream).catch(logError));
 
-    await Promise.all([...Array(CLIENTS).keys()].map(
-        async number => ask(await encrypt(await connect(), false), number)));
+    await Promise.all([...Array(CLIENTS).keys()].map(async number => ask(await connect(), number)));
     server.close();
     await server.wait_closed_async(null);
     print(`${name}: ${CLIENTS} clients got back what they said`);
@@ -90,11 +89,11 @@ Evp.run(async loop => {
     if (Gio.TlsBackend.get_default().supports_tls() && await makeCertificate(loop, certificate)) {
         const identity = new Evp.TlsOptions({certificate: Gio.TlsCertificate.new_from_file(certificate.get_path())});
         const trust = new Evp.TlsOptions({database: Gio.TlsFileDatabase.new(certificate.get_path())});
-        server = await loop.create_server_async('127.0.0.1', 0, 0, null, null);
+        const serverOptions = new Evp.ServerOptions({tls_options: identity});
+        server = await loop.create_server_async('127.0.0.1', 0, 0, serverOptions, null);
         port = server.get_sockets()[0].get_local_address().get_port();
-        await run('TLS', server, () => loop.create_connection_async('127.0.0.1', port, null, null),
-            (stream, serverSide) => loop.start_tls_with_options_async(stream, serverSide,
-                serverSide ? identity : trust, 'localhost', null));
+        const options = new Evp.ConnectionOptions({tls: true, tls_options: trust, server_name: 'localhost'});
+        await run('TLS', server, () => loop.create_connection_async('127.0.0.1', port, options, null));
         certificate.delete(null);
     }
 });

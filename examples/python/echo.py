@@ -32,17 +32,13 @@ async def ask(stream, number):
     await Evp.call_gio(stream.close_async, GLib.PRIORITY_DEFAULT)
 
 
-async def run(name, loop, server, connect, encrypt=None):
+async def run(name, loop, server, connect):
     """Clients at once, and a server until they have gone."""
-    async def answer(stream):
-        await echo(await encrypt(stream, True) if encrypt else stream)
-
     async def client(number):
-        stream = await connect()
-        await ask(await encrypt(stream, False) if encrypt else stream, number)
+        await ask(await connect(), number)
 
     async with server:
-        server.connect('incoming', lambda server, stream: loop.create_task(answer(stream)))
+        server.connect('incoming', lambda server, stream: loop.create_task(echo(stream)))
         for task in [loop.create_task(client(number)) for number in range(CLIENTS)]:
             await task
     print(f'{name}: {CLIENTS} clients got back what they said')
@@ -76,13 +72,12 @@ async def main(loop, folder):
 
     path = os.path.join(folder, 'certificate.pem')
     if Gio.TlsBackend.get_default().supports_tls() and await make_certificate(loop, path):
-        options = Evp.TlsOptions(certificate=Gio.TlsCertificate.new_from_file(path))
+        identity = Evp.TlsOptions(certificate=Gio.TlsCertificate.new_from_file(path))
         trust = Evp.TlsOptions(database=Gio.TlsFileDatabase.new(path))
-        server = await loop.create_server_async('127.0.0.1', 0)
+        server = await loop.create_server_async('127.0.0.1', 0, options=Evp.ServerOptions(tls_options=identity))
         port = server.sockets[0].get_local_address().get_port()
-        await run('TLS', loop, server, lambda: loop.create_connection_async('127.0.0.1', port),
-                  lambda stream, server_side: loop.start_tls_with_options_async(
-                      stream, server_side, options if server_side else trust, 'localhost'))
+        options = Evp.ConnectionOptions(tls=True, tls_options=trust, server_name='localhost')
+        await run('TLS', loop, server, lambda: loop.create_connection_async('127.0.0.1', port, options))
 
 
 with tempfile.TemporaryDirectory() as temporary:

@@ -6,8 +6,7 @@ const int CLIENTS = 5;
 class Program {
   Evp.AbstractEventLoop loop;
   string folder;
-  Evp.TlsOptions? identity; /* set: connections are encrypted */
-  Evp.TlsOptions? trust;
+  Evp.ConnectionOptions? options; /* set: connections are encrypted */
   public bool failed;
 
   public Program (Evp.AbstractEventLoop loop) throws Error {
@@ -15,17 +14,9 @@ class Program {
     folder = DirUtils.make_tmp ("echo-XXXXXX");
   }
 
-  async IOStream encrypt (IOStream stream, bool server_side) throws Error {
-    if (identity == null)
-      return stream;
-    return yield loop.start_tls_with_options_async (stream, server_side, server_side ? identity : trust,
-                                                    "localhost", null);
-  }
-
   /* sends back what comes, until the other end has no more to say */
-  async void echo (IOStream plain) {
+  async void echo (IOStream stream) {
     try {
-      var stream = yield encrypt (plain, true);
       yield stream.output_stream.splice_async (stream.input_stream, OutputStreamSpliceFlags.NONE);
       yield stream.close_async ();
     } catch (Error error) {
@@ -37,13 +28,13 @@ class Program {
   async IOStream connect (string? path, uint16 port) throws Error {
     if (path != null)
       return yield loop.create_unix_connection_async (path, null, null);
-    return yield loop.create_connection_async ("127.0.0.1", port, null, null);
+    return yield loop.create_connection_async ("127.0.0.1", port, options, null);
   }
 
   /* says something, and checks what comes back */
   async void ask (string? path, uint16 port, int number) {
     try {
-      var stream = yield encrypt (yield connect (path, port), false);
+      var stream = yield connect (path, port);
       var lines = new DataInputStream (stream.input_stream);
       foreach (var word in new string[] { "hello", "goodbye" }) {
         var text = @"$word from client $number";
@@ -109,11 +100,11 @@ class Program {
       yield run_with ("TCP", yield loop.create_server_async ("127.0.0.1", 0, 0, null, null), null);
       yield run_with ("unix socket", yield loop.create_unix_server_async (path, 0, null, null), path);
       if (TlsBackend.get_default ().supports_tls () && yield make_certificate (certificate)) {
-        identity = new Evp.TlsOptions ();
-        identity.set_certificate (new TlsCertificate.from_file (certificate));
-        trust = new Evp.TlsOptions ();
-        trust.set_database (TlsFileDatabase.@new (certificate));
-        yield run_with ("TLS", yield loop.create_server_async ("127.0.0.1", 0, 0, null, null), null);
+        var identity = new Evp.TlsOptions () { certificate = new TlsCertificate.from_file (certificate) };
+        var trust = new Evp.TlsOptions () { database = TlsFileDatabase.@new (certificate) };
+        var server_options = new Evp.ServerOptions () { tls_options = identity };
+        options = new Evp.ConnectionOptions () { tls = true, tls_options = trust, server_name = "localhost" };
+        yield run_with ("TLS", yield loop.create_server_async ("127.0.0.1", 0, 0, server_options, null), null);
       }
     } catch (Error error) {
       printerr ("%s\n", error.message);
