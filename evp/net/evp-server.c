@@ -185,7 +185,7 @@ evp_server_check_closed (EvpServer *self)
 {
   EvpLoopTask *task;
 
-  if (!self->closed || self->n_connections > 0)
+  if (!self->closed || self->n_connections > 0 || self->n_handshakes > 0)
     return;
   while ((task = g_queue_pop_head (&self->closed_waiters)) != NULL)
     {
@@ -280,6 +280,7 @@ evp_server_encrypted_cb (GObject      *source,
   else if (!self->closed)
     evp_server_deliver (self, connection);
   evp_server_resume (self);
+  evp_server_check_closed (self);
 }
 
 static gboolean

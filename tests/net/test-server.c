@@ -532,6 +532,14 @@ connect_tls (NetFixture  *fixture,
   return net_connect_full (fixture->loop, "127.0.0.1", net_server_port (server), options, NULL, error);
 }
 
+/* GIO's threads that have shaken hands hold the connection, and that the loop, until they have gone. */
+static void
+wait_for_threads (NetFixture *fixture)
+{
+  while (evp_test_count_threads () > fixture->leaks.threads)
+    evp_test_run_ready (fixture->loop);
+}
+
 /* Rules: N-9, N-10 */
 static void
 test_tls (NetFixture *fixture)
@@ -571,6 +579,7 @@ test_tls (NetFixture *fixture)
     g_clear_object (&accepted);
   }
   net_wait_closed (fixture->loop, server);
+  wait_for_threads (fixture);
 }
 
 /* Who does not speak TLS, or says nothing at all, keeps nobody else out. */
@@ -623,6 +632,7 @@ test_tls_failure (NetFixture *fixture)
   evp_server_close (server);
   g_clear_object (&silent);
   net_wait_closed (fixture->loop, server);
+  wait_for_threads (fixture);
 }
 
 typedef struct
