@@ -159,6 +159,8 @@ client (gpointer data)
     close (idle[i]);
   for (long i = 0; i < n_active; i++)
     close (active[i]);
+  free (idle);
+  free (active);
   g_main_context_invoke (context, stop_cb, NULL);
   return NULL;
 }

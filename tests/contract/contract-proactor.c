@@ -1066,16 +1066,20 @@ contract_proactor_add (const char             *name,
                        ContractProactorNew     make,
                        ContractProactorPrepare prepare)
 {
+  static Entry entries[4 * G_N_ELEMENTS (cases)]; /* as long as the tests may run */
+  static guint n_entries = 0;
+
+  g_assert_cmpuint (n_entries + G_N_ELEMENTS (cases), <=, G_N_ELEMENTS (entries));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/proactor/%s/contract/%s", name, cases[i].name);
-      Entry *entry = g_new (Entry, 1);
+      Entry *entry = &entries[n_entries++];
 
       entry->name = name;
       entry->make = make;
       entry->prepare = prepare;
       entry->what = &cases[i];
-      g_test_add_vtable (path, sizeof (Fixture), g_steal_pointer (&entry), (GTestFixtureFunc) set_up,
+      g_test_add_vtable (path, sizeof (Fixture), entry, (GTestFixtureFunc) set_up,
                          (GTestFixtureFunc) run_case, (GTestFixtureFunc) tear_down);
     }
 }
