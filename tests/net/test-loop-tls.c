@@ -1092,6 +1092,7 @@ main (int   argc,
       char *argv[])
 {
   static const Case once = { NULL, &kinds[0] };
+  static Case cases[G_N_ELEMENTS (kinds)][G_N_ELEMENTS (tests)]; /* as long as the tests run */
 
   g_test_init (&argc, &argv, NULL);
   evp_test_leaks_begin (); /* what is made once, and has a descriptor, is made now */
@@ -1105,7 +1106,7 @@ main (int   argc,
       for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
         {
           g_autofree char *path = g_strdup_printf ("/evp/net/loop-tls/%s/%s", kinds[k].name, tests[i].name);
-          Case *what = g_new (Case, 1);
+          Case *what = &cases[k][i];
 
           what->test = tests[i].test;
           what->kind = &kinds[k];
