@@ -353,8 +353,12 @@ run_echo (void)
   g_socket_set_blocking (echo_listener, FALSE);
   evp_event_loop_sock_accept_async (loop, echo_listener, NULL, echo_accepted_cb, NULL);
   echo_ready (port);
-  if (param ("requests", 0) > 0)
-    CHECK (pthread_create (&client, NULL, echo_client, GINT_TO_POINTER (port)) == 0);
+  if (param ("requests", 0) <= 0)
+    {
+      run (); /* until a signal ends the process */
+      return;
+    }
+  CHECK (pthread_create (&client, NULL, echo_client, GINT_TO_POINTER (port)) == 0);
   run ();
   CHECK (pthread_join (client, NULL) == 0);
 }
