@@ -121,6 +121,14 @@ stop_cb (gpointer data)
   return FALSE;
 }
 
+/* Where there is no io_uring the proactor has a source of GIO's for each socket that waits. */
+static gboolean
+polls_by_gio (void)
+{
+  return EVP_IS_PROACTOR_EVENT_LOOP (loop)
+         && EVP_IS_GIO_PROACTOR (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (loop)));
+}
+
 static gpointer
 client (gpointer data)
 {
@@ -149,7 +157,7 @@ client (gpointer data)
   while (__atomic_load_n (&polled, __ATOMIC_ACQUIRE) == 0)
     g_usleep (1000);
   emit ("polled_fds", polled);
-  if (loop != NULL && param ("register", 1))
+  if (loop != NULL && param ("register", 1) && !polls_by_gio ())
     CHECK (polled < 20);
   else
     CHECK (polled > n_idle);
