@@ -11,6 +11,7 @@
 #include "evp/proactor/evp-uring-proactor.h"
 #include "evp/selector/evp-poll-selector.h"
 #include "evp/selector/evp-select-selector.h"
+#include "support/evp-test-loop.h"
 
 static EvpAbstractEventLoop *
 make_default (GMainContext *context,
@@ -70,10 +71,8 @@ main (int    argc,
   contract_loop_add ("selector-poll", make_poll, all | CONTRACT_LOOP_STALE_REPORTS);
   contract_loop_add ("selector-select", make_select, all | CONTRACT_LOOP_STALE_REPORTS);
   contract_loop_add ("proactor-gio", make_gio, all);
-  if (evp_capabilities_get ("io-uring"))
+  if (evp_test_has_uring ())
     contract_loop_add ("proactor-uring", make_uring, all);
-  else
-    g_test_message ("proactor-uring is skipped: %s", evp_capabilities_explain ("io-uring"));
 
   return g_test_run ();
 }

@@ -7,6 +7,7 @@
 #include "evp/os/evp-capabilities.h"
 #include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-uring-proactor-private.h"
+#include "support/evp-test-loop.h"
 
 static EvpProactor *
 make_gio (GError **error)
@@ -27,10 +28,8 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   contract_proactor_add ("gio-proactor", make_gio, NULL);
-  if (evp_capabilities_get ("io-uring"))
+  if (evp_test_has_uring ())
     contract_proactor_add ("uring-proactor", evp_uring_proactor_new, prepare_uring);
-  else
-    g_test_message ("uring-proactor is skipped: %s", evp_capabilities_explain ("io-uring"));
 
   return g_test_run ();
 }

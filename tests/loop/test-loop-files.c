@@ -857,10 +857,8 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   add_cases ("gio", make_gio);
-  if (evp_capabilities_get ("io-uring"))
+  if (evp_test_has_uring ())
     add_cases ("uring", evp_uring_proactor_new);
-  else
-    g_test_message ("uring is skipped: %s", evp_capabilities_explain ("io-uring"));
   g_test_add_data_func ("/evp/loop/files/not-supported", &incapable, run_case);
 
   return g_test_run ();

@@ -435,9 +435,7 @@ main (int    argc,
 
   g_test_init (&argc, &argv, NULL);
 
-  uring = evp_capabilities_get ("io-uring");
-  if (!uring)
-    g_test_message ("not on io_uring: %s", evp_capabilities_explain ("io-uring"));
+  uring = evp_test_has_uring ();
   add ("recv", test_recv, uring);
   add ("cancel", test_cancel, uring);
   add ("send-all", test_send_all, uring);

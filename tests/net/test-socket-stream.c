@@ -1247,10 +1247,8 @@ main (int    argc,
   add_cases (kinds, "selector", make_selector, FALSE);
   add_cases (kinds, "selector-poll", make_poll, TRUE);
   add_cases (kinds, "proactor-gio", make_gio, TRUE);
-  if (evp_capabilities_get ("io-uring"))
+  if (evp_test_has_uring ())
     add_cases (kinds, "proactor-uring", make_uring, FALSE);
-  else
-    g_test_message ("proactor-uring is skipped: %s", evp_capabilities_explain ("io-uring"));
 
   return g_test_run ();
 }

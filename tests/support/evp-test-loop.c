@@ -2,6 +2,8 @@
 
 #include "support/evp-test-loop.h"
 
+#include "evp/os/evp-capabilities.h"
+
 typedef struct
 {
   EvpAbstractEventLoop *loop;
@@ -111,4 +113,23 @@ evp_test_run_ready (EvpAbstractEventLoop *loop)
       evp_event_loop_call_soon (loop, mark_cb, &seen, NULL, NULL);
       evp_test_run_until (loop, &seen);
     }
+}
+
+static void
+skip_uring (void)
+{
+  g_test_skip (evp_capabilities_explain ("io-uring"));
+}
+
+gboolean
+evp_test_has_uring (void)
+{
+  static gboolean told = FALSE;
+
+  if (evp_capabilities_get ("io-uring"))
+    return TRUE;
+  if (!told)
+    g_test_add_func ("/evp/io-uring", skip_uring);
+  told = TRUE;
+  return FALSE;
 }

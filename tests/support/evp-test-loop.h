@@ -43,4 +43,7 @@ void          evp_test_run_until   (EvpAbstractEventLoop *loop,
 /* Runs what is ready now, without waiting: a few turns of the loop. */
 void          evp_test_run_ready   (EvpAbstractEventLoop *loop);
 
+/* Whether cases can be added for io_uring; if not, one case says aloud why they are missing. */
+gboolean      evp_test_has_uring   (void);
+
 G_END_DECLS
