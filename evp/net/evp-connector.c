@@ -214,13 +214,29 @@ evp_connector_try (EvpConnector   *self,
   return TRUE;
 }
 
+/* Whether an attempt is over, and its end only not delivered yet: the loop was blocked, perhaps. */
+static gboolean
+evp_connector_is_answered (EvpConnector *self)
+{
+  for (guint i = 0; i < self->attempts->len; i++)
+    {
+      EvpAttempt *attempt = g_ptr_array_index (self->attempts, i);
+
+      if (g_socket_condition_check (attempt->socket, G_IO_OUT | G_IO_ERR | G_IO_HUP) != 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
 evp_connector_timer_cb (gpointer user_data)
 {
   EvpConnector *self = user_data;
 
   g_clear_pointer (&self->timer, evp_timer_handle_unref);
-  evp_connector_try_next (self);
+  /* an answer wins, or begins the next attempt */
+  if (!evp_connector_is_answered (self))
+    evp_connector_try_next (self);
   evp_connector_check_end (self);
 }
 

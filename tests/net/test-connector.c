@@ -242,6 +242,34 @@ test_happy (NetFixture *fixture)
   g_assert_cmpuint (connect.fds, <=, fds);
 }
 
+static void
+block_cb (gpointer user_data)
+{
+  g_usleep (20000);
+}
+
+/* A loop that was blocked for longer than the delay sees first that the first attempt has come through. */
+/* Rules: N-6 */
+static void
+test_blocked (NetFixture *fixture)
+{
+  g_autoptr (GSocket) first = net_listener ("127.0.0.1");
+  g_autoptr (GSocket) second = net_listener ("127.0.0.1");
+  g_autoptr (GSocket) accepted = NULL;
+  g_auto (Connect) connect = { 0 };
+
+  connect_init (&connect, fixture);
+  connect_to (&connect, "127.0.0.1", net_local_port (first));
+  connect_to (&connect, "127.0.0.1", net_local_port (second));
+  connect_start (&connect, 0.001);
+  evp_event_loop_call_soon (fixture->loop, block_cb, NULL, NULL, NULL);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  accepted = net_accept (first);
+  g_assert_nonnull (accepted);
+  g_assert_null (net_accept (second));
+}
+
 /* A failure makes room for the next attempt at once, whatever the delay. */
 /* Rules: N-6 */
 static void
@@ -515,6 +543,7 @@ main (int    argc,
   net_test_add ("connector", "refused", test_refused);
   net_test_add ("connector", "all-refused", test_all_refused);
   net_test_add ("connector", "happy", test_happy);
+  net_test_add ("connector", "blocked", test_blocked);
   net_test_add ("connector", "failure-hurries", test_failure_hurries);
   net_test_add ("connector", "one-at-a-time", test_one_at_a_time);
   net_test_add ("connector", "cancel", test_cancel);
