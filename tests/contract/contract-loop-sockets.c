@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gunixsocketaddress.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -611,6 +613,36 @@ case_connect_accept (Fixture *fixture)
 
 /* Rules: K-11 */
 static void
+case_connect_timed_out (Fixture *fixture)
+{
+  g_autoptr (GSocket) listener = new_inet (G_SOCKET_TYPE_STREAM);
+  g_autoptr (GSocketAddress) address = bind_local (listener);
+  g_autoptr (GSocket) client = new_inet (G_SOCKET_TYPE_STREAM);
+  g_autoptr (GPtrArray) fillers = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GError) error = NULL;
+  g_auto (Await) connected = { fixture };
+
+  /* a server that is full answers nobody */
+  g_socket_set_listen_backlog (listener, 0);
+  g_assert_true (g_socket_listen (listener, &error));
+  g_assert_no_error (error);
+  for (guint i = 0; i < 3; i++)
+    {
+      GSocket *filler = new_inet (G_SOCKET_TYPE_STREAM);
+
+      g_ptr_array_add (fillers, filler);
+      g_socket_connect (filler, address, NULL, NULL);
+    }
+
+  /* milliseconds; the kernel looks when it sends for the second time, after a second */
+  g_assert_true (g_socket_set_option (client, IPPROTO_TCP, TCP_USER_TIMEOUT, 1, &error));
+  evp_event_loop_sock_connect_async (fixture->loop, client, address, NULL, ready_cb, &connected);
+  g_assert_false (evp_event_loop_sock_connect_finish (fixture->loop, wait_for (&connected), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+}
+
+/* Rules: K-11 */
+static void
 case_connect_unix (Fixture *fixture)
 {
   g_autoptr (GSocketAddress) address = new_abstract_address ();
@@ -911,6 +943,7 @@ const ContractEntry contract_loop_socket_cases[] = {
   { "sock-cancel-race", case_cancel_race, IN_BOTH | NEEDS_SOCKETS },
   { "sock-spurious", case_spurious_recv, IN_BOTH | NEEDS_SOCKETS },
   { "sock-connect-accept", case_connect_accept, IN_BOTH | NEEDS_SOCKETS },
+  { "sock-connect-timed-out", case_connect_timed_out, IN_RUN | NEEDS_SOCKETS },
   { "sock-connect-unix", case_connect_unix, IN_BOTH | NEEDS_SOCKETS },
   { "sock-connect-refused", case_connect_refused, IN_BOTH | NEEDS_SOCKETS },
   { "sock-accept-cancelled", case_accept_cancelled, IN_BOTH | NEEDS_SOCKETS },

@@ -30,6 +30,7 @@ typedef void (*TestFunc) (Fixture *f);
 typedef struct
 {
   EvpAbstractChildWatcher *(*new_watcher) (void);
+  EvpAbstractEventLoop *(*new_loop) (GError **error);
   TestFunc func;
   const char *name;
 } Case;
@@ -578,7 +579,7 @@ run_case (gconstpointer data)
   g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, test->name);
   EvpTestLeaks leaks = evp_test_leaks_begin ();
   g_autoptr (GError) error = NULL;
-  Fixture f = { evp_selector_event_loop_new (NULL, NULL, &error), test->new_watcher () };
+  Fixture f = { test->new_loop (&error), test->new_watcher () };
   gpointer args[] = { &f, (gpointer) test };
 
   g_assert_no_error (error);
@@ -596,7 +597,8 @@ run_case (gconstpointer data)
 
 void
 contract_subprocess_add (const char *name,
-                         EvpAbstractChildWatcher *(*new_watcher) (void))
+                         EvpAbstractChildWatcher *(*new_watcher) (void),
+                         EvpAbstractEventLoop *(*new_loop) (GError **error))
 {
   static const struct
   {
@@ -629,7 +631,7 @@ contract_subprocess_add (const char *name,
       g_autofree char *path = g_strdup_printf ("/evp/contract/sub-process/%s/%s", name, tests[i].name);
       Case *test = g_new (Case, 1);
 
-      *test = (Case) { new_watcher, tests[i].func, tests[i].name };
+      *test = (Case) { new_watcher, new_loop, tests[i].func, tests[i].name };
       g_test_add_data_func_full (path, test, run_case, g_free);
     }
 }
