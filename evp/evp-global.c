@@ -243,7 +243,7 @@ evp_set_event_loop (EvpAbstractEventLoop *loop,
  *
  * It does not become the current one, and brings a main context of its own.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Fails with what that method fails with.
  *
@@ -388,7 +388,7 @@ evp_set_child_watcher (EvpAbstractChildWatcher *watcher,
  * }
  * ```
  *
- * May be called from any thread in which no loop runs.
+ * May be called from any thread in which no loop runs. O(1), and what the loop does.
  *
  * Fails with the future's own error; %EVP_ERROR_CANCELLED if it was cancelled;
  * %EVP_ERROR_LOOP_STOPPED if the loop was stopped before; %EVP_ERROR_LOOP_RUNNING if a loop runs in
@@ -426,6 +426,7 @@ evp_run (EvpMainFunc    main_func,
  * that lives elsewhere.
  *
  * May be called from any thread in which no loop runs, and which owns @main_context or may own it.
+ * O(1), and what the loop does.
  *
  * Fails with what [func@Evp.run] fails with.
  *

@@ -28,7 +28,7 @@ typedef struct _EvpAbstractEventLoopPolicy EvpAbstractEventLoopPolicy;
  * EvpCallback:
  * @user_data: what was given with the callback
  *
- * Work that a loop runs once.
+ * Work that a loop runs once, on the thread of the loop.
  *
  * Since: 1.0
  */
@@ -39,7 +39,7 @@ typedef void (*EvpCallback) (gpointer user_data);
  * @fd: the file descriptor that is ready
  * @user_data: what was given with the callback
  *
- * Called while a file descriptor is readable or writable, once per turn of the loop.
+ * Called on the thread of the loop while a file descriptor is readable or writable, once per turn.
  *
  * Readiness may be spurious: reading or writing may still say `EAGAIN`.
  *
@@ -66,7 +66,7 @@ typedef void (*EvpSignalCallback) (int      signum,
  * @returncode: exit code 0–255, or minus the number of the signal that killed it
  * @user_data: what was given with the callback
  *
- * Called once when a child process has ended.
+ * Called once when a child process has ended, on the thread of the loop that the handler belongs to.
  *
  * Since: 1.0
  */
@@ -81,6 +81,9 @@ typedef void (*EvpChildCallback) (GPid     pid,
  * @user_data: what was given with the handler
  *
  * Told about failures that nobody else can be told about.
+ *
+ * Called on the thread of the loop; on that of the caller when somebody calls
+ * [method@Evp.AbstractEventLoop.call_exception_handler] from elsewhere.
  *
  * Since: 1.0
  */
@@ -121,6 +124,8 @@ typedef void (*EvpExecutorFunc) (EvpFuture *future,
  * @user_data: what was given with the function
  *
  * The main function of a program under [func@Evp.run].
+ *
+ * Called once, in the running loop, on the thread that called [func@Evp.run].
  *
  * Returns: (transfer full): the future whose end is the end of the program
  *

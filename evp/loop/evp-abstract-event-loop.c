@@ -353,7 +353,8 @@ evp_event_loop_default_init (EvpAbstractEventLoopInterface *iface)
  * While it runs, the loop's main context is the thread-default one. If stop was called before, exactly
  * one turn is made. A loop can be run again after it was stopped.
  *
- * Use it from the thread that shall be the loop's until it returns.
+ * Use it from the thread that shall be the loop's until it returns. Each turn is O(n) in the
+ * callbacks that are due; what the selector or proactor costs comes on top.
  *
  * Errors: %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_LOOP_RUNNING if this loop runs already, another one runs in
  * this thread, or another thread iterates the main context; %EVP_ERROR_FORKED in the child of a
@@ -412,7 +413,8 @@ stop_loop_cb (EvpFuture *future,
  *
  * Ask [method@Evp.Future.get_result] for the result.
  *
- * Use it from the thread that shall be the loop's until it returns.
+ * Use it from the thread that shall be the loop's until it returns. Each turn is O(n) in the
+ * callbacks that are due; what the selector or proactor costs comes on top.
  *
  * Errors: those of [method@Evp.AbstractEventLoop.run_forever]; %EVP_ERROR_INVALID_ARGUMENT if the future
  * belongs to another loop; %EVP_ERROR_LOOP_STOPPED if the loop was stopped first, the future is then

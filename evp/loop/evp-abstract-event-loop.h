@@ -39,6 +39,9 @@ typedef struct _EvpAbstractEventLoopInterface EvpAbstractEventLoopInterface;
  * Every slot has a default: most fail with %EVP_ERROR_NOT_SUPPORTED. Work arrives as an
  * [struct@Evp.Handle] or [struct@Evp.TimerHandle], to be run with [method@Evp.Handle.run].
  *
+ * They are called on the thread of the loop, apart from `get_time_us` and `schedule_threadsafe`, which
+ * any thread may cause.
+ *
  * Since: 1.0
  */
 struct _EvpAbstractEventLoopInterface

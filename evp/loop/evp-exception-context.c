@@ -79,7 +79,7 @@ evp_exception_context_append (GString    *string,
  *
  * Creates a context.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full): a new context
  *
@@ -101,7 +101,7 @@ evp_exception_context_new (const char *message)
  *
  * Takes a reference.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full): the same context
  *
@@ -122,7 +122,7 @@ evp_exception_context_ref (EvpExceptionContext *self)
  *
  * Gives a reference back; the last one frees the context.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Since: 1.0
  */
@@ -147,7 +147,7 @@ evp_exception_context_unref (EvpExceptionContext *self)
  *
  * Gets what failed, for people.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (nullable): the message
  *
@@ -167,7 +167,7 @@ evp_exception_context_get_message (EvpExceptionContext *self)
  *
  * Gets the error, which asyncio calls `exception`.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer none) (nullable): the error
  *
@@ -188,7 +188,7 @@ evp_exception_context_get_error (EvpExceptionContext *self)
  *
  * Stores a copy of an error under the key `exception`.
  *
- * Not to be called after the context was given away.
+ * Use it from the thread that made the context, before giving it away. O(1).
  *
  * Since: 1.0
  */
@@ -212,7 +212,7 @@ evp_exception_context_set_error (EvpExceptionContext *self,
  * Gets the handle whose callback failed.
  *
  * May be called from any thread; the handle itself belongs to the thread of its loop. That of a
- * timer can be cast to [struct@Evp.TimerHandle] in C.
+ * timer can be cast to [struct@Evp.TimerHandle] in C. O(1).
  *
  * Returns: (transfer none) (nullable): the handle
  *
@@ -233,7 +233,7 @@ evp_exception_context_get_handle (EvpExceptionContext *self)
  *
  * Stores a reference to a handle under the key `handle`.
  *
- * Not to be called after the context was given away.
+ * Use it from the thread that made the context, before giving it away. O(1).
  *
  * Since: 1.0
  */
@@ -256,7 +256,7 @@ evp_exception_context_set_handle (EvpExceptionContext *self,
  *
  * Gets the context that an exception handler failed to handle.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer none) (nullable): the original context
  *
@@ -277,7 +277,8 @@ evp_exception_context_get_context (EvpExceptionContext *self)
  *
  * Stores a reference to another context under the key `context`.
  *
- * It must not lead back to this one. Not to be called after the context was given away.
+ * It must not lead back to this one. Use it from the thread that made the context, before giving it away.
+ * O(1).
  *
  * Since: 1.0
  */
@@ -336,7 +337,7 @@ evp_exception_context_get_string (EvpExceptionContext *self,
  * `handle` or `context` a text stands in for a thing that is not at hand: it is shown unless the
  * thing itself is set.
  *
- * Not to be called after the context was given away. O(1).
+ * Use it from the thread that made the context, before giving it away. O(1).
  *
  * Since: 1.0
  */
@@ -428,6 +429,7 @@ evp_exception_context_get_keys (EvpExceptionContext *self)
  * name; then the error. Further lines of a text are indented.
  *
  * Call it on the thread of the loop if there is a handle in it, else from any thread.
+ * O(n) in the length of the text.
  *
  * Returns: (transfer full): the description, without a newline at its end
  *

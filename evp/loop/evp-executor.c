@@ -328,7 +328,7 @@ evp_executor_init (EvpExecutor *self)
  *
  * It starts no thread before there is a job.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full): a new executor
  *

@@ -846,7 +846,7 @@ evp_future_get_loop (EvpFuture *self)
  *
  * If the future was cancelled in the meantime the result is dropped.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Since: 1.0
  */

@@ -212,7 +212,7 @@ evp_loop_shutdown_ended_cb (EvpFuture *future,
  * executors of your own still work. If the time is over and there still are jobs, a warning says so,
  * and the operation ends as if they were done. Without an executor it ends at once; calling it again does no harm.
  *
- * Use it from the thread of the loop.
+ * Use it from the thread of the loop. O(1).
  *
  * Since: 1.0
  */
@@ -278,6 +278,8 @@ evp_event_loop_shutdown_default_executor_async (EvpAbstractEventLoop *self,
  * @error: return location for an error
  *
  * Ends [method@Evp.AbstractEventLoop.shutdown_default_executor_async].
+ *
+ * Use it from the thread of the loop. O(1).
  *
  * Fails with %G_IO_ERROR_CANCELLED if the wait was cancelled.
  *

@@ -635,6 +635,8 @@ evp_proactor_event_loop_load_file_async (EvpProactorEventLoop *self,
  *
  * Ends [method@Evp.ProactorEventLoop.load_file_async].
  *
+ * Use it from the thread of the loop. O(1).
+ *
  * Errors: %G_IO_ERROR: what the system says, such as %G_IO_ERROR_NOT_FOUND, or %G_IO_ERROR_CANCELLED, or
  * %G_IO_ERROR_NOT_REGULAR_FILE; %EVP_ERROR_LOOP_CLOSED.
  *
@@ -700,6 +702,8 @@ evp_proactor_event_loop_save_file_async (EvpProactorEventLoop *self,
  * @error: return location for an error
  *
  * Ends [method@Evp.ProactorEventLoop.save_file_async].
+ *
+ * Use it from the thread of the loop. O(1).
  *
  * Errors: those of [method@Evp.ProactorEventLoop.load_file_finish], %G_IO_ERROR_NO_SPACE among them.
  *

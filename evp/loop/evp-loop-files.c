@@ -297,6 +297,8 @@ evp_proactor_event_loop_read_async (EvpProactorEventLoop *self,
  *
  * Ends [method@Evp.ProactorEventLoop.read_async].
  *
+ * Use it from the thread of the loop. O(1).
+ *
  * Errors: %G_IO_ERROR: what the system says, such as %G_IO_ERROR_IS_DIRECTORY, or %G_IO_ERROR_CANCELLED;
  * %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_INVALID_ARGUMENT if the offset cannot be;
  * %EVP_ERROR_NOT_SUPPORTED if the loop's proactor cannot read files.
@@ -370,6 +372,8 @@ evp_proactor_event_loop_read_into_async (EvpProactorEventLoop *self,
  * @error: return location for an error
  *
  * Ends [method@Evp.ProactorEventLoop.read_into_async].
+ *
+ * Use it from the thread of the loop. O(1).
  *
  * Errors: those of [method@Evp.ProactorEventLoop.read_finish].
  *
@@ -460,6 +464,8 @@ evp_proactor_event_loop_write_async (EvpProactorEventLoop *self,
  *
  * An error or the cancellable that stopped it after some of the bytes gives their number; the next write
  * there meets that error.
+ *
+ * Use it from the thread of the loop. O(1).
  *
  * Errors: those of [method@Evp.ProactorEventLoop.read_finish], %G_IO_ERROR_NO_SPACE among them;
  * %EVP_ERROR_INVALID_ARGUMENT also if it is not a file.

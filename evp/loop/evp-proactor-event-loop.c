@@ -252,6 +252,8 @@ evp_proactor_event_loop_init (EvpProactorEventLoop *self)
  *
  * May be called from any thread. O(1).
  *
+ * Never fails at present; what the system refuses comes out when the loop is first used.
+ *
  * Returns: (transfer full) (type EvpProactorEventLoop): a new loop
  *
  * Since: 1.0

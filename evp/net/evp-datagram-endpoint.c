@@ -814,7 +814,9 @@ evp_datagram_endpoint_class_init (EvpDatagramEndpointClass *klass)
    *
    * A datagram has arrived, and no [method@Evp.DatagramEndpoint.receive_async] waits for one.
    *
-   * Since: 1.0
+   * Emitted on the thread of the loop.
+ *
+ * Since: 1.0
    */
   signals[DATAGRAM_RECEIVED] =
     g_signal_new ("datagram-received", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
@@ -830,7 +832,9 @@ evp_datagram_endpoint_class_init (EvpDatagramEndpointClass *klass)
    * The endpoint goes on. On a connected socket %G_IO_ERROR_CONNECTION_REFUSED tells that nobody receives at the other end.
    * If a [method@Evp.DatagramEndpoint.receive_async] waits it fails with the same error.
    *
-   * Since: 1.0
+   * Emitted on the thread of the loop.
+ *
+ * Since: 1.0
    */
   signals[ERROR_RECEIVED] =
     g_signal_new ("error-received", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
@@ -842,7 +846,9 @@ evp_datagram_endpoint_class_init (EvpDatagramEndpointClass *klass)
    *
    * After a datagram was refused, everything that waited has been sent.
    *
-   * Since: 1.0
+   * Emitted on the thread of the loop.
+ *
+ * Since: 1.0
    */
   signals[DRAINED] =
     g_signal_new ("drained", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
@@ -853,7 +859,9 @@ evp_datagram_endpoint_class_init (EvpDatagramEndpointClass *klass)
    *
    * The endpoint was closed, what waited has been sent, and the socket is closed.
    *
-   * Since: 1.0
+   * Emitted on the thread of the loop.
+ *
+ * Since: 1.0
    */
   signals[CLOSED] =
     g_signal_new ("closed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);

@@ -87,7 +87,9 @@ evp_socket_connection_replace (GType   type,
  *
  * May be called from any thread; best at the start of the program, before there are connections. O(1).
  *
- * Returns: whether it succeeded, which it does everywhere at present
+ * Never fails at present.
+ *
+ * Returns: whether it succeeded
  *
  * Since: 1.0
  */

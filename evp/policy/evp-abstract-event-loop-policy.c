@@ -283,7 +283,7 @@ evp_event_loop_policy_set_event_loop (EvpAbstractEventLoopPolicy *self,
  *
  * Every call makes another one. A loop that is made this way brings a main context of its own.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Fails with %EVP_ERROR_NOT_SUPPORTED if the policy does not offer this, %EVP_ERROR_INVALID_ARGUMENT
  * if its loop type cannot be made, %EVP_ERROR_FAILED if its implementation returned nothing.

@@ -47,6 +47,8 @@ typedef struct _EvpAbstractEventLoopPolicyInterface EvpAbstractEventLoopPolicyIn
  *
  * The slots of a policy. Each has a default that fails with %EVP_ERROR_NOT_SUPPORTED.
  *
+ * They are called on the thread that calls the method over them, which may be any.
+ *
  * Since: 1.0
  */
 struct _EvpAbstractEventLoopPolicyInterface

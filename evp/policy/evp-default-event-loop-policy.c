@@ -484,7 +484,7 @@ evp_default_event_loop_policy_fix_loop_type (EvpDefaultEventLoopPolicy *self,
  *
  * It is not installed; see [func@Evp.set_event_loop_policy].
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpDefaultEventLoopPolicy): a new policy
  *

@@ -124,7 +124,7 @@ evp_main_context_event_loop_policy_init (EvpMainContextEventLoopPolicy *self)
  *
  * It is not installed; see [func@Evp.set_event_loop_policy].
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpMainContextEventLoopPolicy): a new policy
  *

@@ -63,7 +63,7 @@ evp_proactor_event_loop_policy_init (EvpProactorEventLoopPolicy *self)
  *
  * It is not installed; see [func@Evp.set_event_loop_policy].
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpProactorEventLoopPolicy): a new policy
  *

@@ -64,7 +64,7 @@ evp_selector_event_loop_policy_init (EvpSelectorEventLoopPolicy *self)
  *
  * It is not installed; see [func@Evp.set_event_loop_policy].
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpSelectorEventLoopPolicy): a new policy
  *

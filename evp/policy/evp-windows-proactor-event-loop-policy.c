@@ -96,7 +96,7 @@ evp_windows_proactor_event_loop_policy_init (EvpWindowsProactorEventLoopPolicy *
  *
  * It is not installed; see [func@Evp.set_event_loop_policy].
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpWindowsProactorEventLoopPolicy): a new policy
  *

@@ -27,6 +27,8 @@ G_DECLARE_DERIVABLE_TYPE (EvpProactor, evp_proactor, EVP, PROACTOR, GObject)
  *
  * The slots of a proactor. Each has a default.
  *
+ * They are called on the thread of the loop.
+ *
  * Since: 1.0
  */
 struct _EvpProactorClass

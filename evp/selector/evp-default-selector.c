@@ -40,7 +40,7 @@ evp_default_selector_poll_works (void)
  * Each is tried, not assumed: where a sandbox forbids one, the next is taken. Nothing in the
  * environment changes the choice; the variable `EVP_SELECTOR` is the default policy's.
  *
- * It is asyncio's (Python's) `DefaultSelector`. May be called from any thread.
+ * It is asyncio's (Python's) `DefaultSelector`. May be called from any thread. O(1).
  *
  * Returns: (transfer full): a new selector
  *

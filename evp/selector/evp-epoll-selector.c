@@ -248,7 +248,7 @@ evp_epoll_selector_init (EvpEpollSelector *self)
  *
  * Creates a selector that uses `epoll`.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpEpollSelector): a new selector
  *

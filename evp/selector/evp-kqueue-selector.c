@@ -387,7 +387,7 @@ evp_kqueue_selector_init (EvpKqueueSelector *self)
  *
  * Creates a selector that uses `kqueue()`.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpKqueueSelector): a new selector
  *

@@ -250,7 +250,7 @@ evp_poll_selector_init (EvpPollSelector *self)
  *
  * Creates a selector that uses `poll()`.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpPollSelector): a new selector
  *

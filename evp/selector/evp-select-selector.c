@@ -220,7 +220,7 @@ evp_select_selector_init (EvpSelectSelector *self)
  *
  * Creates a selector that uses `select()`.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full) (type EvpSelectSelector): a new selector
  *

@@ -155,7 +155,7 @@ evp_selector_key_init (EvpSelectorKey *self)
  *
  * Creates a key, for selectors that are written outside the library.
  *
- * May be called from any thread.
+ * May be called from any thread. O(1).
  *
  * Returns: (transfer full): a new key
  *
@@ -180,7 +180,7 @@ evp_selector_key_new (int           fd,
  *
  * Gets the file descriptor.
  *
- * Use it from the thread of the selector.
+ * Use it from the thread of the selector. O(1).
  *
  * Returns: the file descriptor
  *
@@ -200,7 +200,7 @@ evp_selector_key_get_fd (EvpSelectorKey *self)
  *
  * Gets what the file descriptor is watched for.
  *
- * Use it from the thread of the selector.
+ * Use it from the thread of the selector. O(1).
  *
  * Returns: the events
  *
@@ -220,7 +220,7 @@ evp_selector_key_get_events (EvpSelectorKey *self)
  *
  * Gets what the file descriptor was ready for in the last [method@Evp.Selector.select].
  *
- * Never more than it is watched for. Use it from the thread of the selector.
+ * Never more than it is watched for. Use it from the thread of the selector. O(1).
  *
  * Returns: the events; %EVP_IO_EVENTS_NONE if the key was not among the results
  *
@@ -240,7 +240,7 @@ evp_selector_key_get_ready_events (EvpSelectorKey *self)
  *
  * Gets what the caller attached to the file descriptor.
  *
- * Use it from the thread of the selector. The value is valid until the data is replaced.
+ * Use it from the thread of the selector. O(1). The value is valid until the data is replaced.
  *
  * Returns: (transfer none) (nullable): the data, or %NULL if there is none
  *
@@ -261,7 +261,7 @@ evp_selector_key_get_data (EvpSelectorKey *self)
  *
  * Changes what the key says; for selectors that are written outside the library.
  *
- * Use it from the thread of the selector.
+ * Use it from the thread of the selector. O(1).
  *
  * Since: 1.0
  */
@@ -281,7 +281,7 @@ evp_selector_key_set_events (EvpSelectorKey *self,
  *
  * Sets the result of a `select()`; for selectors that are written outside the library.
  *
- * Use it from the thread of the selector.
+ * Use it from the thread of the selector. O(1).
  *
  * Since: 1.0
  */
@@ -301,7 +301,7 @@ evp_selector_key_set_ready_events (EvpSelectorKey *self,
  *
  * Replaces what is attached to the file descriptor.
  *
- * Use it from the thread of the selector.
+ * Use it from the thread of the selector. O(1), and the copy of the value.
  *
  * Since: 1.0
  */

@@ -584,7 +584,8 @@ evp_selector_get_fd (EvpSelector *self)
  *
  * Waits until at least one file descriptor is ready, or the time is over.
  *
- * This is [method@Evp.Selector.select] for languages other than C; it does and costs the same.
+ * This is [method@Evp.Selector.select] for languages other than C; it does and costs the same, and fails with
+ * the same errors.
  *
  * Use it from the thread of the selector.
  *

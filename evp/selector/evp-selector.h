@@ -28,6 +28,8 @@ G_DECLARE_DERIVABLE_TYPE (EvpSelector, evp_selector, EVP, SELECTOR, GObject)
  *
  * The slots of a selector. Each has a default that fails with %EVP_ERROR_NOT_SUPPORTED.
  *
+ * They are called on the thread of the selector.
+ *
  * Since: 1.0
  */
 struct _EvpSelectorClass

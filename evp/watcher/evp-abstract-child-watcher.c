@@ -251,6 +251,8 @@ evp_child_watcher_add_handler (EvpAbstractChildWatcher *self,
  *
  * The same as [method@Evp.AbstractChildWatcher.remove_child_handler].
  *
+ * The library's watchers may be called from any thread. O(1).
+ *
  * Returns: whether there was a handler
  *
  * Since: 1.0

@@ -40,6 +40,8 @@ typedef struct _EvpAbstractChildWatcherInterface EvpAbstractChildWatcherInterfac
  *
  * The slots of a child watcher.
  *
+ * They are called on the thread that calls the method over them, which may be any.
+ *
  * Since: 1.0
  */
 struct _EvpAbstractChildWatcherInterface
