@@ -6,7 +6,10 @@
 
 Every symbol of tests/api-symbols.txt up to part N, and every other one of evp/libevp.map, has to be
 exported with its version, and to stand in the GIR with documentation and a "Since:" tag. Slots
-without a usable description are dropped by the scanner in silence; here they are an error.
+without a usable description are dropped by the scanner in silence; here they are an error. A function
+that takes a callback has to be bindable: one callback, its data, and what releases it.
+
+Rules: Z-41
 """
 
 import argparse
@@ -39,6 +42,28 @@ def exported(library):
         if fields[-2] in 'TtDBR' and name.startswith('evp_'):
             symbols[name] = version
     return symbols
+
+
+def callback_problems(function, callbacks):
+    """What keeps languages from passing a callback to a function, or from releasing it."""
+    name = function.get(C + 'identifier')
+    found = []
+    for parameter in function.iterfind(f'{CORE}parameters/{CORE}parameter'):
+        kind = parameter.find(CORE + 'type')
+        if parameter.find(CORE + 'varargs') is not None:
+            yield f'{name} takes any number of arguments'
+        elif kind is not None and kind.get('name') in callbacks:
+            found.append(parameter)
+    if len(found) > 1:
+        yield f'{name} takes {len(found)} callbacks'
+    for parameter in found:
+        scope = parameter.get('scope')
+        if scope not in ('notified', 'async'):
+            yield f'the callback of {name} has the scope {scope}'
+        elif parameter.get('closure') is None:
+            yield f'the callback of {name} has no data'
+        elif scope == 'notified' and parameter.get('destroy') is None:
+            yield f'the data of the callback of {name} is never released'
 
 
 def main():
@@ -79,7 +104,12 @@ def main():
 
     described = {}
     slots = 0
-    for element in ElementTree.parse(arguments.gir).iter():
+    gir = ElementTree.parse(arguments.gir)
+    callbacks = {callback.get('name') for callback in gir.iterfind(f'{CORE}namespace/{CORE}callback')}
+    callbacks.add('Gio.AsyncReadyCallback')
+    for element in gir.iter():
+        if element.get(C + 'identifier') and element.get('introspectable') != '0':
+            problems += callback_problems(element, callbacks)
         name = element.get(C + 'identifier') or element.get(GLIB + 'get-type')
         if name and name not in described:
             described[name] = element

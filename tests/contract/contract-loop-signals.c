@@ -57,7 +57,7 @@ kill_thread (gpointer data)
   return NULL;
 }
 
-/* Rules: G-1, G-2, G-5, G-10 */
+/* Rules: G-1, G-2, G-5, G-10, Z-27 */
 static void
 case_delivery (Fixture *fixture)
 {

@@ -505,7 +505,7 @@ signal_cb (int signum)
     }
 }
 
-/* Rules: S-9 */
+/* Rules: S-9, Z-26 */
 static void
 test_signal (Fixture      *f,
              gconstpointer data)

@@ -142,7 +142,7 @@ test_read (Fixture      *f,
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
 }
 
-/* Rules: T-15, T-17 */
+/* Rules: T-15, T-17, Z-24 */
 static void
 test_kinds (Fixture      *f,
             gconstpointer data)

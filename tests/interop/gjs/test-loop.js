@@ -124,7 +124,7 @@ test('signals', withLoop(loop => {
     assert(loop.remove_signal_handler(SIGUSR1) && !loop.remove_signal_handler(SIGUSR1));
 }));
 
-// Rules
+// Rules, Z-43
 test('exceptions', withLoop(loop => {
     const seen = [];
     const fail = () => {

@@ -179,7 +179,7 @@ class LoopTest(TestCase):
         with self.assertError(Evp.Error.INVALID_ARGUMENT):
             loop.add_signal_handler(0, print)
 
-    # Rules
+    # Rules, Z-43
     def test_exceptions(self):
         loop = self.loop
         left, right = socket.socketpair()
