@@ -15,10 +15,12 @@ enum
   EVP_TOOL_INTERRUPTED = 130,
 };
 
-int  evp_tool_info (int    argc,
-                    char **argv);
-int  evp_tool_run  (int    argc,
-                    char **argv);
+int  evp_tool_bench (int    argc,
+                     char **argv);
+int  evp_tool_info  (int    argc,
+                     char **argv);
+int  evp_tool_run   (int    argc,
+                     char **argv);
 
 /* "evp: …" on standard error. */
 void evp_tool_error (const char *format,

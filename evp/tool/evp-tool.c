@@ -169,11 +169,12 @@ evp_tool_append_padded (GString      *string,
 static void
 print_help (void)
 {
-  g_print ("%s\n\n%s\n  evp run    %s\n  evp info   %s\n\n%s\n",
+  g_print ("%s\n\n%s\n  evp run    %s\n  evp info   %s\n  evp bench  %s\n\n%s\n",
            _("Usage: evp COMMAND [OPTION…]"),
            _("Commands:"),
            _("run many commands at once on one event loop"),
            _("tell what this machine allows and what the defaults are"),
+           _("compare loops, selectors, proactors and watchers on this machine"),
            _("“evp COMMAND --help” says more. “evp --version” tells the version."));
 }
 
@@ -218,6 +219,8 @@ run_command (int    argc,
     return evp_tool_run (argc - 1, argv + 1);
   if (strcmp (command, "info") == 0)
     return evp_tool_info (argc - 1, argv + 1);
+  if (strcmp (command, "bench") == 0)
+    return evp_tool_bench (argc - 1, argv + 1);
   if (strcmp (command, "--help") == 0 || strcmp (command, "-h") == 0 || strcmp (command, "help") == 0)
     {
       print_help ();
