@@ -19,7 +19,7 @@ async def worker(loop, numbers, codes):
 
 async def main(loop):
     numbers = iter(range(N_CHILDREN))
-    codes = {}
+    codes: dict[int, int] = {}
     for task in [loop.create_task(worker(loop, numbers, codes)) for _ in range(AT_ONCE)]:
         await task
     for code in range(3):

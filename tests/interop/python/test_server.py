@@ -134,10 +134,12 @@ class Contract:
 
             # GIO's own helpers
             lines = Gio.DataInputStream.new(client.get_input_stream())
-            await write(stream, b'one\ntwo\nrest')
+            await write(stream, b'one\ntwo\nthree\nrest')
             await close(stream)
-            self.assertEqual([(await Evp.call_gio(lines.read_line_async, PRIORITY))[0] for _ in range(4)],
-                             [b'one', b'two', b'rest', b''])  # which is NULL
+            self.assertEqual([(await Evp.call_gio(lines.read_line_async, PRIORITY))[0] for _ in range(2)],
+                             [b'one', b'two'])
+            self.assertEqual([(await Evp.call_gio(lines.read_line_async, PRIORITY, finish='read_line_finish_utf8'))[0]
+                              for _ in range(3)], ['three', 'rest', None])
             await close(client)
 
             accepting = server.accept_async()

@@ -301,26 +301,27 @@ def _future_of(loop, begin, finish, cancellable):
 
 
 @_public
-def call_gio(method, *args):
+def call_gio(method, *args, finish=None):
     """Starts an asynchronous method of GIO, and returns the future of what it finishes with.
 
     ``data = await Evp.call_gio(stream.get_input_stream().read_bytes_async, 4096, GLib.PRIORITY_DEFAULT)``: the
-    arguments are those before the cancellable. The running loop is the one that completes it.
+    arguments are those before the cancellable. The running loop is the one that completes it. ``finish`` is the name of
+    the method that finishes it where there are several: ``'read_line_finish_utf8'``.
     """
     name = method.__name__
-    stem = name[:-len('_async')] if name.endswith('_async') else name
+    finish_name = finish or (name[:-len('_async')] if name.endswith('_async') else name) + '_finish'
     if 'cancellable' not in [argument.get_name() for argument in method.get_arguments()]:
         raise TypeError(f'{name}() cannot be called so: it has no cancellable')
 
-    def finish(source, result):
+    def end(source, result):
         if source is None:  # a function or a constructor
             source = get_introspection_module(method.get_namespace())
             container = method.get_container()
             if container is not None:
                 source = getattr(source, container.get_name())
-        return getattr(source, stem + '_finish')(result)
+        return getattr(source, finish_name)(result)
 
-    return _future_of(Evp.get_event_loop(), lambda *ends: method(*args, *ends), finish, None)
+    return _future_of(Evp.get_event_loop(), lambda *ends: method(*args, *ends), end, None)
 
 
 class _Received:
