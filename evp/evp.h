@@ -28,6 +28,7 @@
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-running-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
+#include "evp/loop/evp-turn-source.h"
 #include "evp/net/evp-connection-options.h"
 #include "evp/net/evp-loop-names.h"
 #include "evp/net/evp-loop-sendfile.h"

@@ -134,4 +134,17 @@ typedef void (*EvpExecutorFunc) (EvpFuture *future,
 typedef EvpFuture *(*EvpMainFunc) (EvpAbstractEventLoop *loop,
                                    gpointer              user_data);
 
+/**
+ * EvpTurnCallback:
+ * @user_data: what was given with the callback
+ *
+ * One turn of a loop that an [class@Evp.TurnSource] drives.
+ *
+ * Returns: when the next turn is due at the latest, in microseconds of the monotonic clock
+ *   ([func@GLib.get_monotonic_time]); 0 for at once, -1 for never
+ *
+ * Since: 1.0
+ */
+typedef gint64 (*EvpTurnCallback) (gpointer user_data);
+
 G_END_DECLS
