@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Threads: work on a worker thread, and calls from one into the loop."""
+"""Threads: work on a worker thread, a loop per thread, and calls from one into the loop of another."""
 
 import hashlib
 import threading
@@ -16,6 +16,17 @@ def digest(text):
     return hashlib.pbkdf2_hmac('sha256', text.encode(), b'salt', 10000).hex()[:16]
 
 
+def run_loop(number, outer, report):
+    """What a thread does."""
+    loop = Evp.new_event_loop()
+    Evp.set_event_loop(loop)
+    loop.call_later(0.05, loop.stop)
+    loop.run_forever()
+    loop.close()
+    Evp.set_event_loop(None)
+    outer.call_soon_threadsafe(report.set_result, f'the loop of thread {number} has run')
+
+
 async def main(loop):
     for text in ('one', 'two'):
         print(f'{text}: {await loop.run_in_executor(digest, text)}')
@@ -25,12 +36,16 @@ async def main(loop):
     except AttributeError as error:
         print(f'an exception comes along: {error}')
 
-    # a thread of one's own reports through the loop
-    finished = loop.create_future()
-    thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(finished.set_result, 'the thread is done'))
-    thread.start()
-    print(await finished)
-    thread.join()
+    # each thread has a loop of its own, and reports through this one
+    reports = [loop.create_future() for _ in range(2)]
+    threads = [threading.Thread(target=run_loop, args=(number, loop, report))
+               for number, report in enumerate(reports, 1)]
+    for thread in threads:
+        thread.start()
+    for report in reports:
+        print(await report)
+    for thread in threads:
+        thread.join()
 
 
 Evp.run(main)
