@@ -39,7 +39,7 @@ packages_for ()
       ;;
     tests)
       echo g++ clang                        # the headers as C++, the second compiler
-      echo gjs valac                        # the other languages
+      echo gjs valac lua-lgi lua5.3         # the other languages
       echo mypy                             # the types of the Python binding
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
       echo libsoup-3.0-dev gir1.2-soup-3.0 nghttp2-server  # HTTP over connections of ours
