@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-base-event-loop-private.h"
 #include "evp/loop/evp-loop-proactor-private.h"
+#include "evp/os/evp-os-fd-private.h"
 #include "evp/os/evp-os-fork-private.h"
 
 /**
@@ -252,7 +253,8 @@ evp_proactor_event_loop_init (EvpProactorEventLoop *self)
  *
  * May be called from any thread. O(1).
  *
- * Never fails at present; what the system refuses comes out when the loop is first used.
+ * Errors: those of the system, if no descriptor is left for a new main context. What else it refuses comes out
+ * when the loop is first used.
  *
  * Returns: (transfer full) (type EvpProactorEventLoop): a new loop
  *
@@ -262,6 +264,8 @@ EvpAbstractEventLoop *
 evp_proactor_event_loop_new (GMainContext *main_context,
                              GError      **error)
 {
+  if (main_context == NULL && !evp_os_fd_check_left (error))
+    return NULL;
   return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "main-context", main_context, NULL);
 }
 

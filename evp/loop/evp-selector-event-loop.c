@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-base-event-loop-private.h"
 #include "evp/loop/evp-loop-io-private.h"
+#include "evp/os/evp-os-fd-private.h"
 #include "evp/os/evp-os-fork-private.h"
 
 /**
@@ -231,7 +232,8 @@ evp_selector_event_loop_init (EvpSelectorEventLoop *self)
  *
  * May be called from any thread. O(1).
  *
- * Errors: %EVP_ERROR_INVALID_ARGUMENT if @selector already belongs to a loop.
+ * Errors: %EVP_ERROR_INVALID_ARGUMENT if @selector already belongs to a loop; those of the system, if no descriptor
+ * is left for a new main context.
  *
  * Returns: (transfer full) (type EvpSelectorEventLoop): a new loop
  *
@@ -250,6 +252,8 @@ evp_selector_event_loop_new (EvpSelector  *selector,
                            _("The selector already belongs to another event loop; make one for each"));
       return NULL;
     }
+  if (main_context == NULL && !evp_os_fd_check_left (error))
+    return NULL;
   return g_object_new (EVP_TYPE_SELECTOR_EVENT_LOOP, "selector", selector, "main-context", main_context, NULL);
 }
 

@@ -21,6 +21,8 @@ gboolean evp_os_fd_set_cloexec  (int      fd,
 gboolean evp_os_fd_pipe         (int      fds[2],
                                  gboolean nonblock,
                                  GError **error);
+/* Whether a main context can be made: GLib ends the process if no descriptor is left for it. */
+gboolean evp_os_fd_check_left   (GError **error);
 /* write() that raises no SIGPIPE. */
 gssize   evp_os_fd_write        (int         fd,
                                  const void *buffer,

@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+#ifdef HAVE_SYS_EVENTFD_H
+# include <sys/eventfd.h>
+#endif
 #ifdef __linux__
 # include <sys/sendfile.h>
 #endif
@@ -103,6 +106,26 @@ evp_os_fd_pipe (int      fds[2],
   evp_set_error_from_errno (error, errno,
                             _("Cannot make a pipe (if too many files are open, raise the limit with “ulimit -n”)"));
   return FALSE;
+}
+
+gboolean
+evp_os_fd_check_left (GError **error)
+{
+  g_auto (EvpFd) reader = EVP_FD_NONE;
+  g_auto (EvpFd) writer = EVP_FD_NONE;
+  int fds[2];
+
+#ifdef HAVE_SYS_EVENTFD_H
+  /* the same as GLib does, in the same order */
+  reader = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (reader >= 0)
+    return TRUE;
+#endif
+  if (!evp_os_fd_pipe (fds, TRUE, error))
+    return FALSE;
+  reader = fds[0];
+  writer = fds[1];
+  return TRUE;
 }
 
 /* A time without SIGPIPE. Only this thread's mask changes. */

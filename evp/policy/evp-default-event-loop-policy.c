@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/loop/evp-selector-event-loop.h"
+#include "evp/os/evp-os-fd-private.h"
 #include "evp/policy/evp-abstract-event-loop-policy-private.h"
 #include "evp/policy/evp-base-event-loop-policy-private.h"
 #include "evp/policy/evp-loop-slots-private.h"
@@ -287,6 +288,8 @@ evp_default_event_loop_policy_make_loop (EvpDefaultEventLoopPolicy *self,
 
   if (g_type_is_a (type, EVP_TYPE_BASE_EVENT_LOOP))
     {
+      if (context == NULL && !evp_os_fd_check_left (error))
+        return NULL;
       names[n_properties] = "main-context";
       g_value_init (&values[n_properties], G_TYPE_MAIN_CONTEXT);
       g_value_set_boxed (&values[n_properties++], context);
