@@ -140,6 +140,8 @@ typedef EvpFuture *(*EvpMainFunc) (EvpAbstractEventLoop *loop,
  *
  * One turn of a loop that an [class@Evp.TurnSource] drives.
  *
+ * Called on the thread that iterates the source's main context.
+ *
  * Returns: when the next turn is due at the latest, in microseconds of the monotonic clock
  *   ([func@GLib.get_monotonic_time]); 0 for at once, -1 for never
  *
