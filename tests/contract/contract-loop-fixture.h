@@ -5,6 +5,7 @@
 #include "contract/contract-loop.h"
 
 #include "evp/base/evp-debug-private.h"
+#include "evp/loop/evp-base-event-loop.h"
 #include "evp/loop/evp-future.h"
 #include "evp/loop/evp-running-loop-private.h"
 #include "support/evp-test-support.h"
