@@ -876,6 +876,9 @@ evp_datagram_endpoint_init (EvpDatagramEndpoint *self)
   self->max_size = EVP_DATAGRAM_DEFAULT_MAX_SIZE;
   self->send_delay = EVP_DATAGRAM_FIRST_DELAY;
   self->stall_delay = EVP_DATAGRAM_FIRST_DELAY;
+  /* one that was made by itself, as languages can, has no loop and no socket: it is closed from the beginning */
+  self->closing = TRUE;
+  self->closed = TRUE;
 }
 
 EvpDatagramEndpoint *
@@ -901,6 +904,8 @@ evp_datagram_endpoint_new (EvpAbstractEventLoop *loop,
   evp_loop_socket_set_owner (socket, loop);
 
   self->io = io;
+  self->closing = FALSE;
+  self->closed = FALSE;
   self->connected = getpeername (io->fd, &peer.any, &length) == 0;
   if (self->connected && remote == NULL)
     self->remote = g_socket_get_remote_address (socket, NULL);
@@ -934,6 +939,7 @@ EvpAbstractEventLoop *
 evp_datagram_endpoint_get_loop (EvpDatagramEndpoint *self)
 {
   g_return_val_if_fail (EVP_IS_DATAGRAM_ENDPOINT (self), NULL);
+  g_return_val_if_fail (self->io != NULL, NULL);
 
   return self->io->loop;
 }
@@ -957,7 +963,7 @@ evp_datagram_endpoint_get_socket (EvpDatagramEndpoint *self)
 {
   g_return_val_if_fail (EVP_IS_DATAGRAM_ENDPOINT (self), NULL);
 
-  return self->io->socket;
+  return self->io != NULL ? self->io->socket : NULL;
 }
 
 /**
@@ -981,7 +987,7 @@ evp_datagram_endpoint_get_local_address (EvpDatagramEndpoint *self,
 {
   g_return_val_if_fail (EVP_IS_DATAGRAM_ENDPOINT (self), NULL);
 
-  if (self->io->socket == NULL)
+  if (self->io == NULL || self->io->socket == NULL)
     {
       g_propagate_error (error, evp_datagram_endpoint_closed_error ());
       return NULL;
@@ -1175,7 +1181,7 @@ evp_datagram_endpoint_send (EvpDatagramEndpoint *self,
   g_return_val_if_fail (data != NULL, FALSE);
   g_return_val_if_fail (address == NULL || G_IS_SOCKET_ADDRESS (address), FALSE);
 
-  if (evp_event_loop_is_closed (self->io->loop))
+  if (self->io != NULL && evp_event_loop_is_closed (self->io->loop))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
                            _("The event loop is closed; make a new one"));
@@ -1255,6 +1261,7 @@ evp_datagram_endpoint_receive_async (EvpDatagramEndpoint *self,
   GError *error = NULL;
 
   g_return_if_fail (EVP_IS_DATAGRAM_ENDPOINT (self));
+  g_return_if_fail (self->io != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = evp_loop_task_new (self->io->loop, self, evp_datagram_endpoint_receive_async,

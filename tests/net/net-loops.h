@@ -178,7 +178,7 @@ net_test_run (gconstpointer data)
 }
 
 /* Adds a case, /evp/net/<what>/<name>/<loop>, for each kind of loop. */
-static void
+static inline void
 net_test_add (const char *what,
               const char *name,
               NetCase     body)

@@ -1044,6 +1044,34 @@ test_loop_closed (void)
   evp_test_leaks_check (&leaks);
 }
 
+/* Languages can make any type without arguments. */
+static void
+test_half_made (void)
+{
+  EvpDatagramEndpoint *endpoint = g_object_new (EVP_TYPE_DATAGRAM_ENDPOINT, NULL);
+  g_autoptr (GSocketAddress) address = inet ("127.0.0.1", 9);
+  g_autoptr (GBytes) data = g_bytes_new_static ("x", 1);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (evp_datagram_endpoint_is_closing (endpoint));
+  g_assert_null (evp_datagram_endpoint_get_socket (endpoint));
+  g_assert_null (evp_datagram_endpoint_get_remote_address (endpoint));
+  g_assert_null (evp_datagram_endpoint_get_local_address (endpoint, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_clear_error (&error);
+  g_assert_false (evp_datagram_endpoint_send (endpoint, data, address, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*io != NULL*");
+  g_assert_null (evp_datagram_endpoint_get_loop (endpoint));
+  g_test_assert_expected_messages ();
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*io != NULL*");
+  evp_datagram_endpoint_receive_async (endpoint, NULL, note_receive_cb, &error);
+  g_test_assert_expected_messages ();
+  evp_datagram_endpoint_close (endpoint);
+  evp_datagram_endpoint_abort (endpoint);
+  g_assert_finalize_object (endpoint);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1069,6 +1097,7 @@ main (int    argc,
   net_test_add ("datagram-endpoint", "drop", test_drop);
   g_test_add_func ("/evp/net/datagram-endpoint/deaf", test_deaf);
   g_test_add_func ("/evp/net/datagram-endpoint/loop-closed", test_loop_closed);
+  g_test_add_func ("/evp/net/datagram-endpoint/half-made", test_half_made);
 
   return g_test_run ();
 }
