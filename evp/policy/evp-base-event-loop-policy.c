@@ -30,8 +30,8 @@
  * GLib's default main context, so that GTK and everything else that uses this context runs on it.
  * Other threads have to set a loop before they ask for one.
  *
- * When a thread ends, its loop is released, but not closed. After fork() the child has no current
- * loops.
+ * When a thread ends, its loop is released, but not closed. After fork() the child process has no current
+ * loops and no child watcher; both are made anew when somebody asks.
  *
  * May be used from any thread.
  *
@@ -289,6 +289,7 @@ evp_base_event_loop_policy_init (EvpBaseEventLoopPolicy *self)
   evp_event_loop_policy_check_table (EVP_TYPE_BASE_EVENT_LOOP_POLICY, &filled_in);
   priv->loops = evp_loop_slots_new ();
   evp_lazy_slot_init (&priv->watcher);
+  priv->watcher.emptied_by_fork = TRUE;
   priv->make_watcher = make_default_child_watcher;
 }
 

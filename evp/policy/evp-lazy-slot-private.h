@@ -16,7 +16,9 @@ typedef struct
   GMutex lock; /* protects the rest */
   GCond changed;
   gpointer object;
-  GThread *maker; /* who is making the object now */
+  guint object_generation;
+  gboolean emptied_by_fork; /* set once: in a child of fork() what the parent had is not there */
+  GThread *maker;           /* who is making the object now */
   guint maker_generation;
 } EvpLazySlot;
 

@@ -15,9 +15,27 @@ evp_lazy_slot_init (EvpLazySlot *self)
   g_cond_init (&self->changed);
 }
 
+/* With the lock held. */
+static void
+forget_object_of_parent (EvpLazySlot *self)
+{
+  /* it is not released: that could disturb what the parent uses, and wait for threads that are not here */
+  if (self->emptied_by_fork && self->object_generation != evp_os_fork_generation ())
+    self->object = NULL;
+}
+
+static void
+store_object (EvpLazySlot *self,
+              gpointer     object)
+{
+  self->object = object;
+  self->object_generation = evp_os_fork_generation ();
+}
+
 void
 evp_lazy_slot_clear (EvpLazySlot *self)
 {
+  forget_object_of_parent (self);
   g_clear_object (&self->object);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->changed);
@@ -29,6 +47,7 @@ evp_lazy_slot_dup (EvpLazySlot *self)
   gpointer object;
 
   g_mutex_lock (&self->lock);
+  forget_object_of_parent (self);
   /* referenced under the lock, or another thread could free it in between */
   object = self->object != NULL ? g_object_ref (self->object) : NULL;
   g_mutex_unlock (&self->lock);
@@ -46,6 +65,7 @@ evp_lazy_slot_ensure (EvpLazySlot        *self,
   gboolean used;
 
   g_mutex_lock (&self->lock);
+  forget_object_of_parent (self);
   /* a maker from before a fork() will never come back */
   while (self->object == NULL && self->maker != NULL && self->maker != g_thread_self ()
          && self->maker_generation == evp_os_fork_generation ())
@@ -74,7 +94,7 @@ evp_lazy_slot_ensure (EvpLazySlot        *self,
   self->maker = NULL;
   used = self->object == NULL && made != NULL;
   if (used)
-    self->object = g_object_ref (made);
+    store_object (self, g_object_ref (made));
   chosen = used ? made : NULL;
   if (made != NULL && !used)
     chosen = g_object_ref (self->object);
@@ -93,8 +113,9 @@ evp_lazy_slot_replace (EvpLazySlot *self,
   gpointer old;
 
   g_mutex_lock (&self->lock);
+  forget_object_of_parent (self);
   old = self->object;
-  self->object = object != NULL ? g_object_ref (object) : NULL;
+  store_object (self, object != NULL ? g_object_ref (object) : NULL);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
   return old;

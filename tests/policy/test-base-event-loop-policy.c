@@ -456,6 +456,77 @@ test_fork (void)
   close_and_unref (loop);
 }
 
+static void
+grandchild_cb (GPid     pid,
+               int      returncode,
+               gpointer user_data)
+{
+  EvpFuture *future = user_data;
+  g_auto (GValue) value = G_VALUE_INIT;
+
+  g_value_init (&value, G_TYPE_INT);
+  g_value_set_int (&value, returncode);
+  evp_future_set_result (future, &value, NULL);
+}
+
+/* What a process with a policy of its parent's can do; returns how it shall end. */
+static int
+use_policy_of_parent (EvpAbstractEventLoopPolicy *policy,
+                      EvpAbstractChildWatcher    *watcher_of_parent)
+{
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
+  g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
+  g_autoptr (EvpFuture) ended = NULL;
+  pid_t pid;
+
+  loop = evp_event_loop_policy_get_event_loop (policy, NULL);
+  if (loop == NULL)
+    return 1;
+  watcher = evp_event_loop_policy_get_child_watcher (policy, NULL);
+  if (watcher == NULL || watcher == watcher_of_parent)
+    return 2;
+  ended = evp_event_loop_create_future (loop);
+  pid = fork ();
+  if (pid == 0)
+    _exit (7);
+  if (!evp_child_watcher_attach_loop (watcher, loop, NULL)
+      || !evp_child_watcher_add_child_handler (watcher, pid, grandchild_cb, ended, NULL, NULL)
+      || !evp_event_loop_run_until_complete (loop, ended, NULL))
+    return 3;
+  return g_value_get_int (evp_future_get_result (ended, NULL)) == 7 ? 0 : 4;
+}
+
+/* Rules: P-19, W-66 */
+static void
+test_fork_watcher (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a child with a policy of its parent's");
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = counting_policy_new (EVP_MISSING_LOOP_CREATE);
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop = evp_event_loop_policy_get_event_loop (policy, &error);
+  g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
+  g_autoptr (EvpAbstractChildWatcher) found = NULL;
+  pid_t pid;
+
+  g_assert_no_error (error);
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_child_watcher_attach_loop (watcher, loop, &error));
+  g_assert_no_error (error);
+
+  pid = fork ();
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    _exit (use_policy_of_parent (policy, watcher));
+  assert_child_succeeds (pid);
+
+  /* nothing happened to the parent */
+  found = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_true (found == watcher);
+  close_and_unref (loop);
+}
+
 static gpointer
 get_watcher_thread (gpointer data)
 {
@@ -531,6 +602,7 @@ main (int    argc,
   g_test_add_func ("/evp/policy/base-event-loop-policy/without-factory", test_without_factory);
   g_test_add_func ("/evp/policy/base-event-loop-policy/policy-dies-first", test_policy_dies_first);
   g_test_add_func ("/evp/policy/base-event-loop-policy/fork", test_fork);
+  g_test_add_func ("/evp/policy/base-event-loop-policy/fork-watcher", test_fork_watcher);
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-race", test_watcher_race);
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-made-in-main-thread",
                    test_watcher_made_in_main_thread);
