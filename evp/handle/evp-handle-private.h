@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "evp/base/evp-backtrace-private.h"
 #include "evp/handle/evp-timer-handle.h"
 
 G_BEGIN_DECLS
@@ -52,8 +53,16 @@ struct _EvpHandle
   guint32 index;       /* for the timer queue while armed, or see EVP_HANDLE_THREADSAFE */
   guint8 kind;
   guint8 flags;
-  guint16 unused;
+  guint16 is_traced;   /* without a pool: it is an EvpTracedHandle */
 };
+
+/* What debug mode also knows; a handle of its own. */
+typedef struct
+{
+  EvpHandle handle;
+  char *name; /* or NULL */
+  EvpBacktrace origin;
+} EvpTracedHandle;
 
 G_STATIC_ASSERT (sizeof (void *) != 8 || sizeof (EvpHandle) == 64);
 
@@ -67,9 +76,21 @@ EvpHandle *evp_handle_new_standalone (EvpHandleKind  kind,
                                       gpointer       callback,
                                       gpointer       user_data,
                                       GDestroyNotify destroy);
+/* The same, and where it was called is kept for messages. */
+EvpHandle *evp_handle_new_traced     (EvpHandleKind  kind,
+                                      gpointer       callback,
+                                      gpointer       user_data,
+                                      GDestroyNotify destroy);
+/* The same in the name of @model, if that is traced; otherwise NULL. */
+EvpHandle *evp_handle_new_traced_as  (EvpHandle     *model,
+                                      gpointer       callback,
+                                      gpointer       user_data,
+                                      GDestroyNotify destroy);
 /* Releases callback and data; they never run after that. Runs foreign code. */
 void       evp_handle_drop           (EvpHandle     *self);
-/* What to call it in messages: the callback's symbol where it can be found. */
+/* What to call it in messages: its name, or the callback's symbol where it can be found. */
 char      *evp_handle_describe       (EvpHandle     *self);
+/* Where it was scheduled, in several lines; NULL if that is not known. */
+char      *evp_handle_describe_origin (EvpHandle    *self);
 
 G_END_DECLS

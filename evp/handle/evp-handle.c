@@ -4,6 +4,8 @@
 
 #include "evp/handle/evp-handle-pool-private.h"
 
+#include "evp/base/evp-i18n-private.h"
+
 #include <dlfcn.h>
 
 /**
@@ -50,6 +52,46 @@ evp_handle_new_standalone (EvpHandleKind  kind,
   return self;
 }
 
+EvpHandle *
+evp_handle_new_traced (EvpHandleKind  kind,
+                       gpointer       callback,
+                       gpointer       user_data,
+                       GDestroyNotify destroy)
+{
+  EvpTracedHandle *self = g_aligned_alloc0 (1, sizeof (EvpTracedHandle), 64);
+
+  self->handle.ref_count = 1;
+  self->handle.kind = kind;
+  self->handle.callback.any = callback;
+  self->handle.user_data = user_data;
+  self->handle.destroy = destroy;
+  self->handle.is_traced = TRUE;
+  evp_backtrace_take (&self->origin);
+  return &self->handle;
+}
+
+static inline EvpTracedHandle *
+get_traced (EvpHandle *self)
+{
+  return self->pool == NULL && self->is_traced ? (EvpTracedHandle *) self : NULL;
+}
+
+EvpHandle *
+evp_handle_new_traced_as (EvpHandle     *model,
+                          gpointer       callback,
+                          gpointer       user_data,
+                          GDestroyNotify destroy)
+{
+  EvpHandle *self;
+
+  if (get_traced (model) == NULL)
+    return NULL;
+  self = evp_handle_new_traced (EVP_HANDLE_CALLBACK, callback, user_data, destroy);
+  get_traced (self)->name = evp_handle_describe (model);
+  get_traced (self)->origin = get_traced (model)->origin;
+  return self;
+}
+
 void
 evp_handle_drop (EvpHandle *self)
 {
@@ -68,11 +110,24 @@ evp_handle_drop (EvpHandle *self)
 char *
 evp_handle_describe (EvpHandle *self)
 {
+  EvpTracedHandle *traced = get_traced (self);
   Dl_info info;
 
+  if (traced != NULL && traced->name != NULL)
+    return g_strdup (traced->name);
   if (self->callback.any != NULL && dladdr (self->callback.any, &info) != 0 && info.dli_sname != NULL)
     return g_strdup_printf ("%s()", info.dli_sname);
   return g_strdup_printf ("callback at %p", self->callback.any);
+}
+
+char *
+evp_handle_describe_origin (EvpHandle *self)
+{
+  EvpTracedHandle *traced = get_traced (self);
+
+  if (traced == NULL)
+    return NULL;
+  return evp_backtrace_describe (&traced->origin, _("Scheduled at (most recent call first):"));
 }
 
 /**
@@ -119,7 +174,11 @@ evp_handle_unref (EvpHandle *self)
   evp_handle_drop (self);
   pool = self->pool;
   if (pool == NULL)
-    g_aligned_free (self);
+    {
+      if (self->is_traced)
+        g_free (((EvpTracedHandle *) self)->name);
+      g_aligned_free (self);
+    }
   else if (__atomic_load_n (&pool->owner, __ATOMIC_RELAXED) == evp_handle_thread_token ())
     evp_handle_pool_release_local (pool, self);
   else
@@ -257,4 +316,33 @@ evp_handle_cancelled (EvpHandle *self)
   if ((self->flags & EVP_HANDLE_THREADSAFE) != 0)
     return __atomic_load_n (&self->index, __ATOMIC_ACQUIRE) != 0;
   return (self->flags & EVP_HANDLE_CANCELLED) != 0;
+}
+
+/**
+ * evp_handle_set_name:
+ * @self: a handle
+ * @name: (nullable): what to call the callback; `NULL` for its address
+ *
+ * Says what messages about slow callbacks call this one.
+ *
+ * It is for languages whose callbacks have no symbol in C; the overrides for Python and JavaScript
+ * use it. Only handles that were made in debug mode keep a name.
+ *
+ * Use it from the thread of the loop. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_handle_set_name (EvpHandle  *self,
+                     const char *name)
+{
+  EvpTracedHandle *traced;
+
+  g_return_if_fail (self != NULL);
+
+  traced = get_traced (self);
+  if (traced == NULL)
+    return;
+  g_free (traced->name);
+  traced->name = g_strdup (name);
 }

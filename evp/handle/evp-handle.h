@@ -24,6 +24,9 @@ EVP_AVAILABLE_IN_1_0
 void       evp_handle_cancel    (EvpHandle *self);
 EVP_AVAILABLE_IN_1_0
 gboolean   evp_handle_cancelled (EvpHandle *self);
+EVP_AVAILABLE_IN_1_0
+void       evp_handle_set_name  (EvpHandle *self,
+                                 const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpHandle, evp_handle_unref)
 

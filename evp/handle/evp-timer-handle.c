@@ -123,3 +123,21 @@ evp_timer_handle_when (EvpTimerHandle *self)
 
   return self->handle.when == EVP_TIME_NEVER ? G_MAXDOUBLE * 2 : evp_clock_ns_to_seconds (self->handle.when);
 }
+
+/**
+ * evp_timer_handle_set_name:
+ * @self: a timer handle
+ * @name: (nullable): what to call the callback; `NULL` for its address
+ *
+ * Says what messages about slow callbacks call this one: [method@Evp.Handle.set_name].
+ *
+ * Use it from the thread of the loop. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_timer_handle_set_name (EvpTimerHandle *self,
+                           const char     *name)
+{
+  evp_handle_set_name (&self->handle, name);
+}

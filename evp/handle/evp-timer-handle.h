@@ -26,6 +26,9 @@ EVP_AVAILABLE_IN_1_0
 gboolean        evp_timer_handle_cancelled (EvpTimerHandle *self);
 EVP_AVAILABLE_IN_1_0
 double          evp_timer_handle_when      (EvpTimerHandle *self);
+EVP_AVAILABLE_IN_1_0
+void            evp_timer_handle_set_name  (EvpTimerHandle *self,
+                                            const char     *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpTimerHandle, evp_timer_handle_unref)
 

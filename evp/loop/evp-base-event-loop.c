@@ -356,8 +356,7 @@ evp_base_event_loop_set_debug (EvpAbstractEventLoop *loop,
 
   if (core->debug == !!enabled)
     return;
-  core->debug = !!enabled;
-  evp_loop_core_set_slow (core, EVP_LOOP_SLOW_DEBUG, core->debug);
+  evp_loop_core_set_debug (core, !!enabled);
   g_object_notify_by_pspec (G_OBJECT (loop), properties[PROP_DEBUG]);
 }
 
@@ -622,8 +621,7 @@ evp_base_event_loop_init (EvpBaseEventLoop *self)
   EvpBaseEventLoopPrivate *priv = PRIVATE (self);
 
   priv->core = evp_loop_core_new (EVP_EVENT_LOOP (self));
-  priv->core->debug = evp_debug_enabled (EVP_DEBUG_LOOP);
-  evp_loop_core_set_slow (priv->core, EVP_LOOP_SLOW_DEBUG, priv->core->debug);
+  evp_loop_core_set_debug (priv->core, evp_debug_enabled (EVP_DEBUG_LOOP));
 }
 
 /**

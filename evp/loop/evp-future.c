@@ -4,17 +4,13 @@
 
 #include "evp/loop/evp-future-private.h"
 
+#include "evp/base/evp-backtrace-private.h"
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-base-event-loop-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-running-loop-private.h"
-
-#ifdef HAVE_BACKTRACE
-# include <execinfo.h>
-# include <stdlib.h>
-#endif
 
 /**
  * EvpFuture:
@@ -87,14 +83,6 @@ struct _EvpFutureEntry
   guint id;
 };
 
-#define EVP_FUTURE_N_FRAMES 10
-
-typedef struct
-{
-  int n_frames;
-  void *frames[EVP_FUTURE_N_FRAMES];
-} EvpFutureTrace;
-
 /* A completion on its way from another thread to the loop. */
 typedef struct
 {
@@ -122,7 +110,7 @@ struct _EvpFuture
   gint retrieved;             /* atomic; somebody asked for the error, or nobody needs to */
   GValue value;               /* G_VALUE_INIT for the result NULL */
   GError *failure;
-  EvpFutureTrace *trace; /* constant; debug mode only */
+  EvpBacktrace *trace; /* constant; debug mode only */
 
   /* these belong to the thread of the loop */
   guint last_id;
@@ -348,33 +336,6 @@ evp_future_is_settled (EvpFuture *self)
 }
 
 static void
-evp_future_remember_creation (EvpFuture *self)
-{
-#ifdef HAVE_BACKTRACE
-  self->trace = g_new (EvpFutureTrace, 1);
-  self->trace->n_frames = backtrace (self->trace->frames, EVP_FUTURE_N_FRAMES);
-#endif
-}
-
-static char *
-evp_future_describe_creation (EvpFuture *self)
-{
-#ifdef HAVE_BACKTRACE
-  if (self->trace != NULL)
-    {
-      char **symbols = backtrace_symbols (self->trace->frames, self->trace->n_frames);
-      GString *string = g_string_new (_("Created at (most recent call first):"));
-
-      for (int i = 0; symbols != NULL && i < self->trace->n_frames; i++)
-        g_string_append_printf (string, "\n%s", symbols[i]);
-      free (symbols);
-      return g_string_free (string, FALSE);
-    }
-#endif
-  return NULL;
-}
-
-static void
 evp_future_report_run_cb (gpointer user_data)
 {
   EvpFutureReport *report = user_data;
@@ -412,7 +373,8 @@ static void
 evp_future_report_failure (EvpFuture *self)
 {
   EvpFutureReport *report = g_new0 (EvpFutureReport, 1);
-  g_autofree char *trace = evp_future_describe_creation (self);
+  g_autofree char *trace =
+    self->trace != NULL ? evp_backtrace_describe (self->trace, _("Created at (most recent call first):")) : NULL;
   g_autofree char *text = g_strdup_printf ("<EvpFuture %p failed>", self);
 
   g_weak_ref_init (&report->loop, self->loop);
@@ -534,7 +496,10 @@ evp_future_new (EvpAbstractEventLoop *loop)
 
       self->loop = g_object_ref (loop);
       if (G_UNLIKELY (core != NULL ? core->debug : evp_event_loop_get_debug (loop)))
-        evp_future_remember_creation (self);
+        {
+          self->trace = g_new (EvpBacktrace, 1);
+          evp_backtrace_take (self->trace);
+        }
     }
   return self;
 }

@@ -66,7 +66,8 @@ struct _EvpLoopCore
   int stopping;               /* atomic: stop() was called */
   int sleeping;               /* atomic: the context may be polling; see evp_loop_core_wake() */
   gboolean closed;
-  gboolean debug;
+  gboolean debug;             /* see evp_loop_core_set_debug() */
+  gboolean measuring;         /* each callback is timed: in debug mode, and for Sysprof */
   guint fork_generation;
   gint ref_count;             /* atomic */
 
@@ -121,6 +122,9 @@ void         evp_loop_core_arm    (EvpLoopCore          *self,
 void         evp_loop_core_set_slow (EvpLoopCore        *self,
                                      EvpLoopSlow         reason,
                                      gboolean            set);
+/* Debug mode: callbacks are timed, and it is known where they were scheduled. */
+void         evp_loop_core_set_debug (EvpLoopCore       *self,
+                                      gboolean           enabled);
 /* Posts to the inbox and wakes the loop; from any thread. FALSE if it is closed: then nothing was taken over. */
 gboolean     evp_loop_core_post   (EvpLoopCore          *self,
                                    EvpCallback           callback,
@@ -131,6 +135,19 @@ static inline gint64
 evp_loop_core_next_deadline (EvpLoopCore *self)
 {
   return self->timers == NULL ? G_MAXINT64 : evp_timer_queue_get_next (self->timers);
+}
+
+/* A handle that is not from the pool. In debug mode it knows where it comes from. @self may be NULL; from any thread. */
+static inline EvpHandle *
+evp_loop_core_new_handle (EvpLoopCore   *self,
+                          EvpHandleKind  kind,
+                          gpointer       callback,
+                          gpointer       user_data,
+                          GDestroyNotify destroy)
+{
+  if (self != NULL && (__atomic_load_n (&self->slow, __ATOMIC_RELAXED) & EVP_LOOP_SLOW_DEBUG) != 0)
+    return evp_handle_new_traced (kind, callback, user_data, destroy);
+  return evp_handle_new_standalone (kind, callback, user_data, destroy);
 }
 
 /* Queues a handle; the queue takes over the caller's reference. */
@@ -165,7 +182,7 @@ evp_loop_core_call_soon (EvpLoopCore   *self,
   handle->destroy = destroy;
   handle->kind = EVP_HANDLE_CALLBACK;
   handle->flags = EVP_HANDLE_QUEUED;
-  handle->unused = 0;
+  handle->is_traced = 0;
   evp_ready_queue_append (&self->ready, handle, self->generation);
   return handle;
 }

@@ -7,6 +7,7 @@
 #include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/base/evp-trace-private.h"
 #include "evp/loop/evp-loop-files-private.h"
 #include "evp/loop/evp-loop-signals-private.h"
 #include "evp/loop/evp-loop-source-private.h"
@@ -56,6 +57,7 @@ evp_loop_core_new (EvpAbstractEventLoop *loop)
   self->budget = DEFAULT_BUDGET;
   self->check_every = 1;
   self->slow_callback = EVP_NSEC_PER_SEC / 10;
+  self->measuring = evp_trace_is_active ();
   self->fork_generation = evp_os_fork_generation ();
   return self;
 }
@@ -92,6 +94,15 @@ evp_loop_core_set_slow (EvpLoopCore *self,
     __atomic_or_fetch (&self->slow, reason, __ATOMIC_RELAXED);
   else
     __atomic_and_fetch (&self->slow, ~(guint) reason, __ATOMIC_RELAXED);
+}
+
+void
+evp_loop_core_set_debug (EvpLoopCore *self,
+                         gboolean     enabled)
+{
+  self->debug = enabled;
+  self->measuring = enabled || evp_trace_is_active ();
+  evp_loop_core_set_slow (self, EVP_LOOP_SLOW_DEBUG, enabled);
 }
 
 static void
@@ -299,9 +310,30 @@ queue_due_timers (EvpLoopCore *self,
 /* Running */
 
 static void
+report_slow (EvpLoopCore *self,
+             EvpHandle   *handle,
+             gint64       took,
+             gint64       mark)
+{
+  g_autofree char *what = evp_handle_describe (handle);
+  g_autofree char *origin = evp_handle_describe_origin (handle);
+
+  if (mark != 0)
+    evp_trace_mark (mark, "Slow callback", what);
+  if (!self->debug)
+    return;
+  if (origin != NULL)
+    /* Translators: a callback, seconds, and a text of several lines that says where it was scheduled */
+    evp_warn_runtime (_("Executing %s took %.3f seconds\n%s"), what, evp_clock_ns_to_seconds (took), origin);
+  else
+    evp_warn_runtime (_("Executing %s took %.3f seconds"), what, evp_clock_ns_to_seconds (took));
+}
+
+static void
 run_measured (EvpLoopCore *self,
               EvpHandle   *handle)
 {
+  gint64 mark = G_UNLIKELY (evp_trace_is_active ()) ? evp_trace_now () : 0;
   gint64 start = evp_clock_get_time_ns ();
   gint64 took;
 
@@ -310,11 +342,7 @@ run_measured (EvpLoopCore *self,
   took = evp_clock_get_time_ns () - start;
   self->longest_callback = MAX (self->longest_callback, took);
   if (took >= self->slow_callback)
-    {
-      g_autofree char *what = evp_handle_describe (handle);
-
-      evp_warn_runtime (_("Executing %s took %.3f seconds"), what, evp_clock_ns_to_seconds (took));
-    }
+    report_slow (self, handle, took, mark);
   evp_handle_unref (handle);
 }
 
@@ -331,7 +359,7 @@ run_watch (EvpLoopCore *self,
     return;
 
   handle->flags |= EVP_HANDLE_RUNNING;
-  if (G_UNLIKELY (self->debug))
+  if (G_UNLIKELY (self->measuring))
     run_measured (self, handle);
   else
     handle->callback.fd ((int) handle->when, handle->user_data);
@@ -357,10 +385,11 @@ run_post (EvpLoopCore *self,
       evp_ready_queue_pop (&self->ready);
       evp_inbox_recycle (&self->inbox, batch);
     }
-  if (G_UNLIKELY (self->debug) && post.callback != NULL)
+  if (G_UNLIKELY (self->measuring))
     {
-      EvpHandle *handle = evp_handle_new_standalone (EVP_HANDLE_CALLBACK, post.callback,
-                                                     post.user_data, post.destroy);
+      EvpHandle *handle = post.callback == NULL ? post.user_data
+                                                : evp_handle_new_standalone (EVP_HANDLE_CALLBACK, post.callback,
+                                                                             post.user_data, post.destroy);
 
       run_measured (self, handle);
       evp_handle_unref (handle);
@@ -389,7 +418,7 @@ run_special (EvpLoopCore *self,
     }
   else
     {
-      if (self->debug)
+      if (self->measuring)
         run_measured (self, handle);
       else
         evp_handle_run (handle);
@@ -400,12 +429,12 @@ run_special (EvpLoopCore *self,
 static inline void
 run_head (EvpLoopCore *self,
           EvpHandle   *handle,
-          gboolean     debug)
+          gboolean     measuring)
 {
   GDestroyNotify destroy;
   gpointer user_data;
 
-  if (G_UNLIKELY (handle->kind > EVP_HANDLE_TIMER || handle->flags != EVP_HANDLE_QUEUED || debug))
+  if (G_UNLIKELY (handle->kind > EVP_HANDLE_TIMER || handle->flags != EVP_HANDLE_QUEUED || measuring))
     {
       run_special (self, handle);
       return;
@@ -460,7 +489,7 @@ turn (EvpLoopCore *self,
   gint64 end = one_round ? G_MAXINT64 : now + self->budget;
   gint64 next_io = now + IO_INTERVAL;
   gint64 last_look = now;
-  gboolean debug = self->debug;
+  gboolean measuring = self->measuring;
   EvpHandle *handle;
   guint harvested = 0;
   guint until_check;
@@ -484,12 +513,12 @@ turn (EvpLoopCore *self,
 
       while ((handle = self->ready.head) != NULL && (gint32) (handle->generation - self->round) <= 0)
         {
-          run_head (self, handle, debug);
+          run_head (self, handle, measuring);
           if (--until_check > 0)
             continue;
 
           self->n_callbacks += self->check_every;
-          debug = self->debug;
+          measuring = self->measuring;
           now = evp_clock_get_time_ns ();
           gint64 took = now - last_look;
           last_look = now;
@@ -555,6 +584,19 @@ turn (EvpLoopCore *self,
     }
 }
 
+static void
+turn_marked (EvpLoopCore *self,
+             gboolean     polled)
+{
+  gint64 begin = evp_trace_now ();
+  guint64 before = self->n_callbacks;
+  char message[64];
+
+  turn (self, polled);
+  g_snprintf (message, sizeof message, "%" G_GUINT64_FORMAT " callbacks", self->n_callbacks - before);
+  evp_trace_mark (begin, "Turn", message);
+}
+
 void
 evp_loop_core_turn (EvpLoopCore *self,
                     gboolean     polled)
@@ -571,7 +613,10 @@ evp_loop_core_turn (EvpLoopCore *self,
   __atomic_store_n (&self->pool.owner, evp_handle_thread_token (), __ATOMIC_RELAXED);
   previous = evp_running_loop_push (loop);
   self->depth++;
-  turn (self, polled);
+  if (G_UNLIKELY (evp_trace_is_active ()))
+    turn_marked (self, polled);
+  else
+    turn (self, polled);
   self->depth--;
   evp_running_loop_pop (previous);
   __atomic_store_n (&self->pool.owner, owner, __ATOMIC_RELAXED);

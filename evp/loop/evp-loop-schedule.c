@@ -58,7 +58,7 @@ call_soon_slowly (EvpAbstractEventLoop *self,
   if (core != NULL && __atomic_load_n (&core->slow, __ATOMIC_RELAXED) == 0)
     return evp_loop_core_call_soon (core, callback, user_data, destroy);
 
-  handle = evp_handle_new_standalone (EVP_HANDLE_CALLBACK, callback, user_data, destroy);
+  handle = evp_loop_core_new_handle (core, EVP_HANDLE_CALLBACK, callback, user_data, destroy);
   ok = EVP_EVENT_LOOP_GET_IFACE (self)->schedule (self, handle, &slot_error);
   if (evp_check_slot_result (ok, slot_error, self, "call_soon", error))
     return lend (self, handle);
@@ -153,7 +153,8 @@ evp_event_loop_call_soon_threadsafe (EvpAbstractEventLoop *self,
   g_return_val_if_fail (callback != NULL, FALSE);
 
   core = evp_loop_peek_core (self);
-  if (G_LIKELY (core != NULL && core->fork_generation == evp_os_fork_generation ()))
+  if (G_LIKELY (core != NULL && core->fork_generation == evp_os_fork_generation ()
+                && (__atomic_load_n (&core->slow, __ATOMIC_RELAXED) & EVP_LOOP_SLOW_DEBUG) == 0))
     {
       if (G_LIKELY (evp_loop_core_post (core, callback, user_data, destroy)))
         return TRUE;
@@ -165,7 +166,7 @@ evp_event_loop_call_soon_threadsafe (EvpAbstractEventLoop *self,
     }
 
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
-  handle = evp_handle_new_standalone (EVP_HANDLE_CALLBACK, callback, user_data, destroy);
+  handle = evp_loop_core_new_handle (core, EVP_HANDLE_CALLBACK, callback, user_data, destroy);
   handle->flags |= EVP_HANDLE_THREADSAFE;
   ok = post_by_slot (self, handle, error);
   evp_handle_unref (handle);
@@ -204,7 +205,7 @@ evp_event_loop_call_soon_threadsafe_handle (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
   g_return_val_if_fail (callback != NULL, NULL);
 
-  handle = evp_handle_new_standalone (EVP_HANDLE_CALLBACK, callback, user_data, destroy);
+  handle = evp_loop_core_new_handle (evp_loop_peek_core (self), EVP_HANDLE_CALLBACK, callback, user_data, destroy);
   handle->flags |= EVP_HANDLE_THREADSAFE;
   if (post_by_slot (self, handle, error))
     return handle;
@@ -229,7 +230,7 @@ schedule_at (EvpAbstractEventLoop *self,
     return (EvpTimerHandle *) evp_loop_core_add_timer (core, when, callback, user_data, destroy);
 
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
-  handle = evp_handle_new_standalone (EVP_HANDLE_TIMER, callback, user_data, destroy);
+  handle = evp_loop_core_new_handle (core, EVP_HANDLE_TIMER, callback, user_data, destroy);
   handle->when = when;
   ok = EVP_EVENT_LOOP_GET_IFACE (self)->schedule_timer (self, (EvpTimerHandle *) handle, &slot_error);
   if (evp_check_slot_result (ok, slot_error, self, "call_at", error))

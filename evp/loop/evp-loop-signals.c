@@ -127,6 +127,19 @@ release_handle_cb (gpointer user_data)
   evp_handle_unref (user_data);
 }
 
+static void
+deliver (EvpLoopSignals *self,
+         EvpHandle      *handler)
+{
+  /* in debug mode, messages are about the handler */
+  EvpHandle *named = evp_handle_new_traced_as (evp_handle_ref (handler), run_signal_cb, handler, release_handle_cb);
+
+  if (named != NULL)
+    evp_loop_core_push (self->core, named);
+  else
+    evp_loop_core_call_soon (self->core, run_signal_cb, handler, release_handle_cb);
+}
+
 void
 evp_loop_signals_collect (EvpLoopSignals *self)
 {
@@ -140,7 +153,6 @@ evp_loop_signals_collect (EvpLoopSignals *self)
       if (self->handlers[signum] == NULL)
         continue;
       for (guint n = evp_os_signal_take_count (self->subscriber, signum); n > 0; n--)
-        evp_loop_core_call_soon (self->core, run_signal_cb, evp_handle_ref (self->handlers[signum]),
-                                 release_handle_cb);
+        deliver (self, self->handlers[signum]);
     }
 }

@@ -48,7 +48,7 @@ new_watch (EvpAbstractEventLoop *self,
       handle->flags = 0;
     }
   else
-    handle = evp_handle_new_standalone (kind, callback, user_data, destroy);
+    handle = evp_loop_core_new_handle (core, kind, callback, user_data, destroy);
   handle->when = number;
   return handle;
 }

@@ -51,6 +51,23 @@ test_all (void)
   in_subprocess ("all", G_MAXUINT);
 }
 
+/* EVP_DEBUG=help lists what there is, and switches nothing on. */
+static void
+test_help (void)
+{
+  in_subprocess ("help", 0);
+  if (g_test_subprocess ())
+    return;
+  for (const char *const *key = (const char *const[]) { "loop", "selector", "watcher", "process", "policy", "signal",
+                                                        "all", NULL };
+       *key != NULL; key++)
+    {
+      g_autofree char *pattern = g_strdup_printf ("*%s*", *key);
+
+      g_test_trap_assert_stderr (pattern);
+    }
+}
+
 static void
 test_note (void)
 {
@@ -108,6 +125,7 @@ main (int    argc,
   g_test_add_func ("/evp/base/debug/off", test_off);
   g_test_add_func ("/evp/base/debug/keys", test_keys);
   g_test_add_func ("/evp/base/debug/all", test_all);
+  g_test_add_func ("/evp/base/debug/help", test_help);
   g_test_add_func ("/evp/base/debug/note", test_note);
   g_test_add_func ("/evp/base/debug/warning-is-never-fatal", test_warning_is_never_fatal);
   g_test_add_func ("/evp/base/debug/warning-is-logged", test_warning_is_logged);

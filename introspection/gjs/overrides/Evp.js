@@ -93,6 +93,25 @@ function _init() {
     bindCallback(loopMethods, 'call_soon_threadsafe_handle', 0);
     bindCallback(loopMethods, 'call_later', 1);
     bindCallback(loopMethods, 'call_at', 1);
+
+    // in debug mode, messages about slow callbacks say which function it was and which line scheduled it
+    let naming = Boolean(GLib.getenv('EVP_DEBUG'));
+    const setDebug = loopMethods.set_debug;
+    loopMethods.set_debug = function (enabled) {
+        naming ||= enabled;
+        setDebug.call(this, enabled);
+    };
+    for (const [name, n] of [['call_soon', 0], ['call_later', 1], ['call_at', 1]]) {
+        const method = loopMethods[name];
+        loopMethods[name] = function (...args) {
+            const handle = method.apply(this, args);
+            if (naming && handle) {
+                const place = new Error().stack.split('\n')[1].replace(/^.*@/, '');
+                handle.set_name(`${args[n].name || '(anonymous)'}, scheduled at ${place},`);
+            }
+            return handle;
+        };
+    }
     bindCallback(loopMethods, 'add_reader', 1);
     bindCallback(loopMethods, 'add_writer', 1);
     bindCallback(loopMethods, 'add_signal_handler', 1);

@@ -569,7 +569,29 @@ test('statistics-and-debug', withLoop(loop => {
     assert(loop.get_debug());
     loop.call_soon(() => {});
     turn(loop);
-    assert(loop.get_statistics().get_callbacks() >= 1);
+    const statistics = loop.get_statistics();
+    assert(statistics instanceof Evp.LoopStatistics);
+    assert(statistics.get_callbacks() >= 1);
+    assert(statistics.get_turns() >= 1);
+    assertEqual([statistics.get_timers(), statistics.get_fds()], [0, 0]);
+    assert(statistics.get_wakeups() >= 0);
+    assert(statistics.get_longest_callback() > 0);
+    assert(statistics.get_time_asleep() >= 0);
 }));
+
+// Rules: D-4, D-5
+test('slow-callbacks-are-named', () => {
+    const [, , messages] = runGjs(`
+        const loop = new Evp.SelectorEventLoop();
+        loop.set_debug(true);
+        loop.slow_callback_duration = 0;
+        function slow() {}
+        loop.call_soon(slow);
+        loop.call_later(0, () => loop.stop());
+        loop.run_forever();
+        loop.close();`);
+    assert(/Executing slow, scheduled at .*:\d+:\d+, took \d\.\d{3} seconds/.test(messages), messages);
+    assert(/Executing \(anonymous\), scheduled at .*:\d+:\d+, took/.test(messages), messages);
+});
 
 run();

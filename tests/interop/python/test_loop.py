@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -497,6 +498,37 @@ loop.close()
         statistics = self.loop.get_statistics()
         self.assertIsInstance(statistics, Evp.LoopStatistics)
         self.assertGreaterEqual(statistics.get_callbacks(), 1)
+        self.assertGreaterEqual(statistics.get_turns(), 1)
+        self.assertEqual((statistics.get_timers(), statistics.get_fds()), (0, 0))
+        self.assertGreaterEqual(statistics.get_wakeups(), 0)
+        self.assertGreater(statistics.get_longest_callback(), 0)
+        self.assertGreaterEqual(statistics.get_time_asleep(), 0)
+        timer = self.loop.call_later(3600, self.seen.append, 2)
+        self.assertEqual(self.loop.get_statistics().get_timers(), 1)
+        self.assertEqual(statistics.copy().get_timers(), 0)
+        timer.cancel()
+
+    # Rules: D-4, D-5
+    def test_slow_callbacks_are_named(self):
+        code = '''
+def slow():
+    pass
+
+loop = Evp.SelectorEventLoop()
+DEBUG
+loop.props.slow_callback_duration = 0
+loop.call_soon(slow)
+loop.call_later(0, slow)
+loop.call_at(loop.time(), lambda: loop.stop())
+loop.run_forever()
+loop.close()
+'''
+        for debug, environment in (('loop.set_debug(True)', {}), ('', {'EVP_DEBUG': 'loop'})):
+            with self.subTest(debug=debug):
+                _, _, messages = self.run_python(code.replace('DEBUG', debug), check=False, **environment)
+                line = r'Executing <function slow at 0x[0-9a-f]+>, scheduled at <string>:\d+, took \d+\.\d{3} seconds'
+                self.assertEqual(len(re.findall(line, messages)), 2, messages)
+                self.assertRegex(messages, r'Executing <function <lambda> at .*>, scheduled at <string>:\d+, took')
 
 
 class CtrlCTest(TestCase):

@@ -398,6 +398,33 @@ void test_run () {
   }
 }
 
+/* Rules: D-1 */
+void test_statistics () {
+  try {
+    var loop = new Evp.SelectorEventLoop (null, null);
+    var timer = loop.call_later (3600, () => {});
+    loop.set_debug (true);
+    timer.set_name ("late");
+    loop.call_soon (() => loop.stop ());
+    loop.run_forever ();
+    Evp.LoopStatistics statistics = loop.get_statistics ();
+    assert (statistics.get_turns () >= 1);
+    assert (statistics.get_callbacks () == 1);
+    assert (statistics.get_timers () == 1);
+    assert (statistics.get_fds () == 0);
+    assert (statistics.get_wakeups () <= statistics.get_turns ());
+    assert (statistics.get_longest_callback () > 0);
+    assert (statistics.get_time_asleep () >= 0);
+    timer.cancel ();
+    assert (loop.get_statistics ().get_timers () == 0);
+    assert (statistics.get_timers () == 1);
+    loop.close ();
+  } catch (Error error) {
+    Test.message (error.message);
+    assert_not_reached ();
+  }
+}
+
 int main (string[] args) {
   Test.init (ref args);
   Test.add_func ("/evp/vala/from-scratch", test_from_scratch);
@@ -410,5 +437,6 @@ int main (string[] args) {
   Test.add_func ("/evp/vala/children", test_children);
   Test.add_func ("/evp/vala/sockets", test_sockets);
   Test.add_func ("/evp/vala/run", test_run);
+  Test.add_func ("/evp/vala/statistics", test_statistics);
   return Test.run ();
 }

@@ -128,6 +128,17 @@ def _guard(callback, args):
     return run
 
 
+_naming = bool(os.environ.get('EVP_DEBUG'))  # or set_debug() was called: then messages about slow callbacks name them
+
+
+def _named(handle, callback):
+    """Lets messages say which function a callback is, and which line scheduled it."""
+    if _naming and handle is not None:
+        caller = sys._getframe(2)
+        handle.set_name(f'{callback!r}, scheduled at {caller.f_code.co_filename}:{caller.f_lineno},')
+    return handle
+
+
 def _failed(message, exception):
     run = getattr(_thread, 'run', None)
     if isinstance(exception, (KeyboardInterrupt, SystemExit)):
@@ -471,8 +482,14 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
                 raise
         return future.get_result()
 
+    def set_debug(self, enabled):
+        """Switches debug mode. From then on messages about slow callbacks name them."""
+        global _naming
+        _naming = _naming or bool(enabled)
+        Evp.AbstractEventLoop.set_debug(self, enabled)
+
     def call_soon(self, callback, *args):
-        return Evp.AbstractEventLoop.call_soon(self, _guard(callback, args))
+        return _named(Evp.AbstractEventLoop.call_soon(self, _guard(callback, args)), callback)
 
     def call_soon_threadsafe(self, callback, *args):
         """Like call_soon(), from any thread; any thread may cancel the handle."""
@@ -481,10 +498,10 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
     call_soon_threadsafe_handle = call_soon_threadsafe
 
     def call_later(self, delay, callback, *args):
-        return Evp.AbstractEventLoop.call_later(self, delay, _guard(callback, args))
+        return _named(Evp.AbstractEventLoop.call_later(self, delay, _guard(callback, args)), callback)
 
     def call_at(self, when, callback, *args):
-        return Evp.AbstractEventLoop.call_at(self, when, _guard(callback, args))
+        return _named(Evp.AbstractEventLoop.call_at(self, when, _guard(callback, args)), callback)
 
     def add_reader(self, fd, callback, *args):
         """Runs ``callback(fd, *args)`` while fd, a number or a file, is readable."""
