@@ -17,6 +17,7 @@ from evptest import Evp
 evptest.DEADLINE = 240  # mypy is not fast, and other tests run beside it
 HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[2] / 'examples' / 'python'
+BRIDGE = HERE.parents[2] / 'introspection' / 'python' / 'evp_asyncio'
 STUB = pathlib.Path(os.environ['EVP_TEST_STUB'])
 MYPY = os.environ.get('EVP_TEST_MYPY')
 
@@ -173,7 +174,8 @@ class Mypy(evptest.TestCase):
             shutil.copy(example, copy)
             copies.append(copy)
         self.assertGreater(len(copies), 8)
-        self.assertEqual(self.mypy('--check-untyped-defs', *copies), '')
+        shutil.copytree(BRIDGE, self.folder / 'stubs' / 'evp_asyncio')
+        self.assertEqual(self.mypy('--check-untyped-defs', '--follow-imports=silent', *copies), '')
 
 
 if __name__ == '__main__':

@@ -708,10 +708,52 @@ class Future(Evp.Future):
 
     def __await__(self):
         if not self.done():
+            loop = _asyncio_loop()
+            if loop is not None:
+                return (yield from _asyncio_future(loop, self))
             yield self
         return self.get_result()
 
     __iter__ = __await__
+
+
+def _asyncio_loop():
+    """The running loop of asyncio, if it is a task of asyncio's that awaits and not one of create_task() here."""
+    asyncio = sys.modules.get('asyncio')
+    if asyncio is None or getattr(_thread, 'stepping', False):
+        return None
+    return asyncio._get_running_loop()
+
+
+def _asyncio_future(loop, future):
+    """A future of asyncio's for one of Evp's; cancelling either cancels both."""
+    mirror = loop.create_future()
+    thread = threading.get_ident()
+
+    def finish():
+        if mirror.done():
+            return
+        if future.cancelled():
+            mirror.cancel()
+            return
+        try:
+            mirror.set_result(future.get_result())
+        except BaseException as exception:  # pylint: disable=broad-except
+            mirror.set_exception(exception)
+
+    def ended(_future):
+        if threading.get_ident() == thread:
+            finish()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(finish)
+
+    def mirror_ended(mirror):
+        if mirror.cancelled():
+            future.cancel()
+
+    future.add_done_callback(ended)
+    mirror.add_done_callback(mirror_ended)
+    return mirror
 
 
 @_public
@@ -744,6 +786,14 @@ class _Task:
 
     def _step(self, _future=None):
         self.awaited = None
+        outer = getattr(_thread, 'stepping', False)
+        _thread.stepping = True
+        try:
+            self._run()
+        finally:
+            _thread.stepping = outer
+
+    def _run(self):
         try:
             if inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CLOSED:
                 return

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""evp_asyncio: futures, methods of GIO, child watchers, and asyncio's loops for code that takes one of Evp's."""
+
+import asyncio
+import os
+import signal
+import socket
+
+import evptest
+from evptest import Evp, GLib
+from gi.repository import Gio
+
+import evp_asyncio
+
+CHILD = os.environ['EVP_TEST_CHILD']
+WATCHERS = (Evp.PidfdChildWatcher, Evp.ThreadedChildWatcher, Evp.SafeChildWatcher, Evp.FastChildWatcher,
+            Evp.MultiLoopChildWatcher, Evp.GLibChildWatcher)
+
+
+class TestGio(evptest.TestCase):
+    def test_result(self):
+        """R14: methods of GIO are awaited, and fail with their errors."""
+        async def main():
+            file = Gio.File.new_for_path(__file__)
+            done, contents, _etag = await evp_asyncio.gio(file.load_contents_async)
+            self.assertTrue(done)
+            self.assertIn(b'SPDX', contents)
+            stream = await evp_asyncio.gio(file.read_async, GLib.PRIORITY_DEFAULT)
+            self.assertEqual((await evp_asyncio.gio(stream.read_bytes_async, 6, GLib.PRIORITY_DEFAULT)).get_data(),
+                             b'# SPDX')
+            with self.assertRaises(GLib.Error) as caught:
+                await evp_asyncio.gio(Gio.File.new_for_path('/nonexistent').load_contents_async)
+            self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.NOT_FOUND))
+            with self.assertRaisesRegex(TypeError, 'no cancellable'):
+                evp_asyncio.gio(file.get_path)
+
+        evp_asyncio.run(main())
+
+    def test_cancel(self):
+        """R14: cancelling the task cancels the cancellable, and the other way round."""
+        async def main():
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                stream = Gio.Socket.new_from_fd(ours.detach()).connection_factory_create_connection().get_input_stream()
+                cancellable = Gio.Cancellable()
+
+                async def read():
+                    return await evp_asyncio.gio(stream.read_bytes_async, 1, GLib.PRIORITY_DEFAULT,
+                                                 cancellable=cancellable)
+
+                task = asyncio.create_task(read())
+                await asyncio.sleep(0)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                self.assertTrue(cancellable.is_cancelled())
+                while stream.has_pending():
+                    await asyncio.sleep(0.001)
+
+                cancellable = Gio.Cancellable()
+                task = asyncio.create_task(read())
+                await asyncio.sleep(0)
+                cancellable.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                stream.close()
+
+        evp_asyncio.run(main())
+
+    def test_other_loops(self):
+        """R14: a loop that is in no main context is told so."""
+        async def main():
+            with self.assertRaisesRegex(RuntimeError, 'main context'):
+                evp_asyncio.gio(Gio.File.new_for_path('/').query_info_async, '*', Gio.FileQueryInfoFlags.NONE, 0)
+
+        asyncio.run(main())
+
+
+class TestFutures(evptest.TestCase):
+    def test_await(self):
+        """R7b: futures of Evp's are awaited by asyncio's tasks."""
+        async def main():
+            loop = asyncio.get_running_loop()
+            future = loop.evp.create_future()
+            loop.call_later(0.001, future.set_result, {'any': 'value'})
+            self.assertEqual(await future, {'any': 'value'})
+            self.assertEqual(await future, {'any': 'value'})
+
+            future = loop.evp.create_future()
+            loop.evp.call_later(0.001, future.set_exception, KeyError('key'))
+            with self.assertRaises(KeyError):
+                await future
+            # from a thread
+            self.assertEqual(await loop.evp.run_in_executor(lambda: 6 * 7), 42)
+            # methods of Evp's
+            process = await loop.evp.subprocess_exec_async([CHILD, 'exit', '5'], Evp.SubprocessOptions())
+            self.assertEqual(await process.wait_async(), 5)
+            # beside asyncio's own
+            results = await asyncio.gather(*(loop.evp.run_in_executor(str, n) for n in range(3)))
+            self.assertEqual(results, ['0', '1', '2'])
+
+        evp_asyncio.run(main())
+
+    def test_cancel(self):
+        """R7b: cancelling either future cancels both."""
+        async def main():
+            loop = asyncio.get_running_loop()
+
+            async def wait(future):
+                await future
+
+            future = loop.evp.create_future()
+            task = asyncio.create_task(wait(future))
+            await asyncio.sleep(0)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            self.assertTrue(future.cancelled())
+
+            future = loop.evp.create_future()
+            task = asyncio.create_task(wait(future))
+            await asyncio.sleep(0)
+            future.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+
+        evp_asyncio.run(main())
+
+    def test_evp_tasks(self):
+        """R7b: a task of Evp's own goes on awaiting futures of Evp's, with asyncio around it."""
+        async def evp_task(loop):
+            future = loop.create_future()
+            loop.call_later(0.001, future.set_result, 'inner')
+            return await future
+
+        async def main():
+            evp = asyncio.get_running_loop().evp
+            return await evp.create_task(evp_task(evp))
+
+        self.assertEqual(evp_asyncio.run(main()), 'inner')
+
+    def test_wrap_future(self):
+        """R7b: asyncio's futures become Evp's, with results, exceptions and cancelling."""
+        async def fail():
+            raise ZeroDivisionError
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            wrapped = evp_asyncio.wrap_future(asyncio.sleep(0.001, 'result'))
+            self.assertIsInstance(wrapped, Evp.Future)
+            self.assertEqual(wrapped.get_loop(), loop.evp)
+            self.assertEqual(await wrapped, 'result')
+            with self.assertRaises(ZeroDivisionError):
+                await evp_asyncio.wrap_future(fail())
+
+            task = asyncio.create_task(asyncio.Event().wait())
+            wrapped = evp_asyncio.wrap_future(task)
+            wrapped.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            task = asyncio.create_task(asyncio.Event().wait())
+            wrapped = evp_asyncio.wrap_future(task)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await wrapped
+
+        evp_asyncio.run(main())
+
+
+class TestAsEvp(evptest.TestCase):
+    def test_own(self):
+        """R7b: of our loops it is the library's loop beside it."""
+        loop = evp_asyncio.EventLoop()
+        self.assertEqual(evp_asyncio.as_evp(loop), loop.evp)
+        loop.close()
+
+    def test_stock(self):
+        """R7b: stock asyncio's loop runs what is scheduled on an Evp loop."""
+        loop = asyncio.SelectorEventLoop()
+        evp = evp_asyncio.as_evp(loop)
+        self.assertIs(evp_asyncio.as_evp(loop), evp)
+        seen = []
+        reader, writer = socket.socketpair()
+
+        async def main():
+            self.assertTrue(evp.is_running())
+            evp.call_soon(lambda: seen.append(Evp.get_running_loop() == evp))
+            evp.call_later(0.001, seen.append, 'later')
+            evp.call_soon(seen.append, 'cancelled').cancel()
+            evp.add_reader(reader, lambda fd: (seen.append('reader'), evp.remove_reader(fd)))
+            writer.send(b'x')
+            await asyncio.to_thread(evp.call_soon_threadsafe, seen.append, 'threadsafe')
+            evp.add_signal_handler(signal.SIGUSR1, seen.append)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            future = evp.create_future()
+            evp.call_later(0.01, future.set_result, 'future')
+            seen.append(await future)
+            self.assertTrue(evp.remove_signal_handler(signal.SIGUSR1))
+            self.assertEqual(await evp_asyncio.wrap_future(asyncio.sleep(0, 'wrapped')), 'wrapped')
+
+        loop.run_until_complete(main())
+        self.assertEqual(sorted(map(str, seen)), sorted(
+            ['True', 'later', 'reader', 'threadsafe', str(int(signal.SIGUSR1)), 'future']))
+        evp.call_soon(evp.stop)
+        evp.run_forever()
+        evp.close()
+        self.assertTrue(loop.is_closed())
+        with self.assertError(Evp.Error.LOOP_CLOSED):
+            evp.call_soon(print)
+        reader.close()
+        writer.close()
+
+
+class TestWatchers(evptest.TestCase):
+    def setUp(self):
+        super().setUp()
+        evp_asyncio.install()
+        self.addCleanup(asyncio.set_event_loop_policy, None)
+
+    def test_asyncio_with_evps(self):
+        """R18: asyncio starts children with each of Evp's watchers; return codes are right."""
+        async def main(watcher):
+            self.assertTrue(watcher.is_active())
+            for mode, argument, expected in (('exit', '0', 0), ('exit', '200', 200), ('signal', '9', -9)):
+                process = await asyncio.create_subprocess_exec(CHILD, mode, argument)
+                self.assertEqual(await process.wait(), expected)
+            processes = [await asyncio.create_subprocess_exec(CHILD, 'exit', str(n)) for n in range(8)]
+            self.assertEqual([await process.wait() for process in processes], list(range(8)))
+
+        for kind in WATCHERS:
+            with self.subTest(kind.__name__):
+                watcher = evp_asyncio.ChildWatcher(kind())
+                with asyncio.Runner() as runner:
+                    runner.get_loop()
+                    watcher.attach_loop(runner.get_loop())
+                    asyncio.set_child_watcher(watcher)
+                    runner.run(main(watcher))
+                asyncio.set_child_watcher(None)
+
+    def test_default(self):
+        """R18: without an argument it is Evp's default watcher."""
+        watcher = evp_asyncio.ChildWatcher()
+        self.assertIsInstance(watcher, asyncio.AbstractChildWatcher)
+
+        async def main():
+            done = asyncio.get_running_loop().create_future()
+            with watcher:
+                pid = evptest.spawn(CHILD, 'exit', '7')
+                watcher.add_child_handler(pid, lambda *given: done.set_result(given), 'argument')
+            self.assertEqual(await done, (pid, 7, 'argument'))
+            self.assertFalse(watcher.remove_child_handler(pid))
+
+        asyncio.run(main())
+        watcher.close()
+
+    def test_evp_with_asyncios(self):
+        """R18: Evp watches children with asyncio's watchers."""
+        async def main(watcher):
+            loop = asyncio.get_running_loop()
+            evp = evp_asyncio.EvpChildWatcher(watcher)
+            evp.attach_loop(loop.evp)
+            self.assertTrue(evp.is_active())
+            done = loop.create_future()
+            with evp:
+                pid = evptest.spawn(CHILD, 'exit', '9')
+                evp.add_child_handler(pid, lambda *given: done.set_result(given))
+            self.assertEqual(await done, (pid, 9))
+            evp.close()
+
+        for kind in (asyncio.ThreadedChildWatcher, asyncio.PidfdChildWatcher, asyncio.SafeChildWatcher):
+            with self.subTest(kind.__name__):
+                asyncio.run(main(kind()))
+
+    def test_stock_loop(self):
+        """R18: Evp's watchers serve stock asyncio's loops as well."""
+        asyncio.set_event_loop_policy(None)
+
+        async def main():
+            process = await asyncio.create_subprocess_exec(CHILD, 'exit', '4')
+            return await process.wait()
+
+        for kind in (Evp.ThreadedChildWatcher, Evp.PidfdChildWatcher):
+            with self.subTest(kind.__name__):
+                asyncio.set_child_watcher(evp_asyncio.ChildWatcher(kind()))
+                self.assertEqual(asyncio.run(main()), 4)
+        asyncio.set_child_watcher(None)
+
+
+if __name__ == '__main__':
+    evptest.main()

@@ -1,0 +1,782 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""evp_asyncio: the loop, what drives it, and what comes out of it. The rules in the docstrings are those of doc/asyncio.md."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+import unittest
+import warnings
+import weakref
+
+import evptest
+from evptest import Evp, GLib
+from gi.repository import Gio
+
+import evp_asyncio
+
+DEFAULT = GLib.MainContext.default()
+
+
+class Loop(evp_asyncio.EventLoop):
+    """Counts its turns."""
+
+    dispatches = 0
+
+    def _turn(self):
+        self.dispatches += 1
+        return super()._turn()
+
+
+class BridgeTestCase(evptest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.loop = Loop()
+        self.addCleanup(self.loop.close)
+
+    def run_loop(self, coroutine):
+        return self.loop.run_until_complete(coroutine)
+
+    def add_source(self, source, callback, context=DEFAULT):
+        source.set_callback(callback)
+        source.attach(context)
+        self.addCleanup(source.destroy)
+        return source
+
+
+class TestLoop(BridgeTestCase):
+    def test_is_asyncios(self):
+        """R1, R13: it is asyncio's loop, in the default context in the main thread, in its own elsewhere."""
+        self.assertIsInstance(self.loop, asyncio.SelectorEventLoop)
+        self.assertEqual(self.loop.main_context, DEFAULT)
+        contexts = []
+
+        def in_thread():
+            loop = evp_asyncio.EventLoop()
+            contexts.append(loop.main_context)
+            contexts.append(loop.run_until_complete(asyncio.sleep(0.001, 'slept')))
+            contexts.append(loop.run_until_complete(asyncio.to_thread(GLib.MainContext.get_thread_default)))
+            loop.close()
+
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+        self.assertNotEqual(contexts[0], DEFAULT)
+        self.assertEqual(contexts[1:], ['slept', None])
+
+    def test_streams(self):
+        """R1: servers and connections are CPython's."""
+        async def main():
+            async def serve(reader, writer):
+                writer.write((await reader.readline()).upper())
+                await writer.drain()
+                writer.close()
+
+            server = await asyncio.start_server(serve, '127.0.0.1', 0)
+            async with server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                writer.write(b'hello\n')
+                answer = await reader.read()
+                writer.close()
+                await writer.wait_closed()
+            return answer
+
+        self.assertEqual(self.run_loop(main()), b'HELLO\n')
+
+    def test_one_descriptor(self):
+        """R2: the main context polls the descriptor of the selector, whatever the loop watches."""
+        self.assertEqual(self.loop._source.get_fd(), self.loop._selector.fileno())
+        pairs = [socket.socketpair() for _ in range(20)]
+        seen = []
+        for number, (reader, _writer) in enumerate(pairs):
+            self.loop.add_reader(reader, lambda number=number: (seen.append(number), self.loop.stop()))
+        pairs[7][1].send(b'x')
+        self.loop.run_forever()
+        self.assertEqual(seen, [7])
+        for reader, writer in pairs:
+            self.loop.remove_reader(reader)
+            reader.close()
+            writer.close()
+
+    def test_selectors(self):
+        """R2: a selector of the user's has to have a descriptor, and only looks."""
+        import selectors
+        with self.assertRaisesRegex(ValueError, 'no descriptor'):
+            evp_asyncio.EventLoop(selectors.SelectSelector())
+        loop = evp_asyncio.EventLoop(selectors.EpollSelector())
+        self.assertEqual(loop.run_until_complete(asyncio.sleep(0.002, 5)), 5)
+        loop.close()
+
+    def test_no_needless_turns(self):
+        """R3, R4: other sources of the context are no reason for a turn."""
+        others = []
+
+        def other(*_data):
+            others.append(1)
+            if len(others) == 100:
+                done.set_result(None)
+            return len(others) < 100
+
+        async def main():
+            self.add_source(GLib.Idle(), other)
+            await done
+
+        done = self.loop.create_future()
+        self.run_loop(main())
+        self.assertEqual(len(others), 100)
+        self.assertLess(self.loop.dispatches, 10)
+
+    def test_woken_by_glib(self):
+        """R5: a callback of GLib's resolves futures, and sets timers, while the loop sleeps."""
+        async def main():
+            future = self.loop.create_future()
+            late = self.loop.call_later(3600, lambda: None)  # there is a deadline to be moved
+            self.add_source(GLib.Timeout(2), lambda *_: future.set_result('now') or False)
+            self.assertEqual(await future, 'now')
+            future = self.loop.create_future()
+            self.add_source(GLib.Timeout(2), lambda *_: self.loop.call_later(0.001, future.set_result, 1) and False)
+            self.assertEqual(await future, 1)
+            late.cancel()
+
+        self.run_loop(main())
+
+    def test_nested_main_loop_in_task(self):
+        """R6: a main loop that a task runs neither enters the loop again nor spins."""
+        seen = []
+        iterations = []
+
+        async def main():
+            reader, writer = socket.socketpair()
+            self.loop.add_reader(reader, seen.append, 'reader')
+            writer.send(b'x')
+            self.loop.call_soon(seen.append, 'soon')
+            nested = GLib.MainContext.default()
+            ended = []
+            self.add_source(GLib.Timeout(20), lambda *_: ended.append(1))
+            while not ended:
+                nested.iteration(True)
+                iterations.append(1)
+            self.assertEqual(seen, [])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            self.assertIn('soon', seen)
+            self.assertIn('reader', seen)
+            self.loop.remove_reader(reader)
+            reader.close()
+            writer.close()
+
+        self.run_loop(main())
+        self.assertLess(len(iterations), 20)
+
+    def test_nested_main_loop_in_glib(self):
+        """R6: a main loop that a callback of GLib's runs goes on driving the loop."""
+        async def main():
+            done = self.loop.create_future()
+
+            def nest(*_data):
+                nested = GLib.MainLoop()
+                self.loop.create_task(asyncio.sleep(0.001)).add_done_callback(lambda _task: nested.quit())
+                nested.run()
+                done.set_result('nested')
+
+            self.add_source(GLib.Idle(), nest)
+            return await done
+
+        self.assertEqual(self.run_loop(main()), 'nested')
+
+    def test_fairness(self):
+        """R7: neither idle sources nor tasks starve beside each other."""
+        idles, others = [], []
+
+        async def main():
+            self.add_source(GLib.Idle(), lambda *_: idles.append(1) or True)
+            turns = 0
+            while len(idles) < 5:  # at the lowest priority, beside a task that is always ready
+                await asyncio.sleep(0)
+                turns += 1
+            self.assertGreater(turns, 100)
+
+            source = GLib.Idle()
+            source.set_priority(GLib.PRIORITY_DEFAULT)
+            self.add_source(source, lambda *_: others.append(1) or True)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            self.assertGreater(len(others), 0)
+
+        self.run_loop(main())
+
+    def test_priorities(self):
+        """R7: the loop has a priority, and so can a callback."""
+        order = []
+        self.assertEqual(self.loop.priority, GLib.PRIORITY_DEFAULT)
+        self.loop.priority = GLib.PRIORITY_LOW
+        self.assertEqual(self.loop.priority, GLib.PRIORITY_LOW)
+        self.loop.priority = GLib.PRIORITY_DEFAULT
+
+        self.loop.call_with_priority(GLib.PRIORITY_LOW, lambda: (order.append('low'), self.loop.stop()))
+        dropped = self.loop.call_with_priority(GLib.PRIORITY_DEFAULT, order.append, 'dropped')
+        dropped.cancel()
+        self.loop.call_soon(order.append, 'soon')
+
+        def urgent():
+            self.loop.call_with_priority(GLib.PRIORITY_HIGH, order.append, 'urgent')
+            self.loop.call_soon(order.append, 'later')
+
+        self.loop.call_soon(urgent)
+        self.loop.turns_per_dispatch = 1
+        self.loop.run_forever()
+        self.assertEqual(order, ['soon', 'urgent', 'later', 'low'])
+
+        # what was not run is not lost, and nothing of it is in the context meanwhile
+        self.loop.call_with_priority(GLib.PRIORITY_LOW, lambda: (order.append('again'), self.loop.stop()))
+        self.run_loop(asyncio.sleep(0))
+        self.assertFalse(DEFAULT.pending())
+        self.loop.run_forever()
+        self.assertEqual(order[-1], 'again')
+
+    def test_evp_loop(self):
+        """R7b: the Evp loop beside it runs, and is the running one; either stop() ends both."""
+        seen = []
+
+        async def main():
+            self.assertEqual(Evp.get_running_loop(), self.loop.evp)
+            self.assertEqual(self.loop.evp.dup_main_context(), self.loop.main_context)
+            future = self.loop.create_future()
+            self.loop.evp.call_later(0.001, future.set_result, 'a timer of Evp')
+            seen.append(await future)
+
+        self.run_loop(main())
+        self.assertEqual(seen, ['a timer of Evp'])
+        with self.assertError(Evp.Error.NO_RUNNING_LOOP):
+            Evp.get_running_loop()
+        self.loop.call_soon(self.loop.evp.stop)
+        self.loop.run_forever()
+        self.loop.evp.call_soon(self.loop.stop)
+        self.loop.run_forever()
+        evp = self.loop.evp
+        self.loop.close()
+        self.assertTrue(evp.is_closed())
+
+    def test_exceptions(self):
+        """R8: what is no Exception comes out of the loop, from wherever it was raised."""
+        def fail(exception):
+            raise exception
+
+        async def task(exception):
+            raise exception
+
+        for kind in KeyboardInterrupt, SystemExit:
+            with self.assertRaises(kind):
+                self.loop.call_soon(fail, kind())
+                self.loop.run_forever()
+            with self.assertRaises(kind):
+                self.run_loop(task(kind()))
+            with self.assertRaises(kind):
+                self.loop.call_with_priority(GLib.PRIORITY_DEFAULT, fail, kind())
+                self.loop.run_forever()
+            with self.assertRaises(kind):
+                self.loop.evp.call_soon(fail, kind())
+                self.loop.run_forever()
+            self.assertEqual(self.run_loop(asyncio.sleep(0, 'goes on')), 'goes on')
+        with self.assertRaises(ZeroDivisionError):
+            self.run_loop(task(ZeroDivisionError()))
+        seen = []
+        self.loop.set_exception_handler(lambda loop, context: (seen.append(context['exception']), loop.stop()))
+        self.loop.call_soon(fail, ValueError('reported'))
+        self.loop.run_forever()
+        self.assertEqual(str(seen[0]), 'reported')
+
+    def test_never_early(self):
+        """R9: no timer is early."""
+        async def main():
+            for delay in (0.0001, 0.0015, 0.00149, 0.0021, 0.003) * 4:
+                start = self.loop.time()
+                await asyncio.sleep(delay)
+                self.assertGreaterEqual(self.loop.time() - start, delay)
+            handle = self.loop.call_later(float('inf'), lambda: None)
+            await asyncio.sleep(0.001)
+            handle.cancel()
+
+        self.run_loop(main())
+
+    def test_end_of_pipe(self):
+        """R10: the end of a pipe is noticed, and is no reason to spin."""
+        async def main():
+            process = await asyncio.create_subprocess_exec(
+                os.environ['EVP_TEST_CHILD'], 'echo', 'hello', stdout=asyncio.subprocess.PIPE)
+            output, _ = await process.communicate()
+            self.assertEqual(output.strip(), b'hello')
+
+            reader, writer = os.pipe()
+            stream = asyncio.StreamReader()
+            transport, _protocol = await self.loop.connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reader, 'rb'))
+            os.close(writer)
+            self.assertEqual(await stream.read(), b'')
+            before = self.loop.dispatches
+            await asyncio.sleep(0.02)
+            self.assertLess(self.loop.dispatches - before, 10)
+            transport.close()
+
+        self.run_loop(main())
+
+    def test_signals(self):
+        """R11: every signal can be handled, SIGCHLD included, and the handler is gone afterwards."""
+        for number in signal.SIGUSR1, signal.SIGCHLD, signal.SIGWINCH, signal.SIGIO:
+            before = signal.getsignal(number)
+            self.loop.add_signal_handler(number, self.loop.stop)
+            self.loop.call_soon(os.kill, os.getpid(), number)
+            self.loop.run_forever()
+            self.assertTrue(self.loop.remove_signal_handler(number))
+            self.assertEqual(signal.getsignal(number), signal.SIG_DFL)
+            signal.signal(number, before)
+        self.assertEqual(signal.set_wakeup_fd(-1), -1)
+
+    def test_wakeup_fd(self):
+        """R12: a signal wakes a loop that sleeps; whose the wakeup descriptor was has it again."""
+        seen = []
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno())
+        before = signal.signal(signal.SIGUSR1, lambda *_: (seen.append(1), self.loop.stop()))
+        killer = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGUSR1))
+        self.loop.call_soon(killer.start)
+        self.loop.run_forever()
+        killer.join()
+        signal.signal(signal.SIGUSR1, before)
+        self.assertEqual(seen, [1])
+        self.assertEqual(signal.set_wakeup_fd(-1), writer.fileno())
+        reader.close()
+        writer.close()
+
+    def test_interrupt_while_sleeping(self):
+        """R12: Ctrl-C ends a loop that waits for ever, with the default handler and with asyncio.run()'s."""
+        program = '''
+import asyncio, os, signal, threading
+import evp_asyncio
+
+def interrupt():
+    threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+
+loop = evp_asyncio.EventLoop()
+loop.call_later(0.001, interrupt)
+try:
+    loop.run_forever()
+except KeyboardInterrupt:
+    print('forever')
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+def removed():
+    loop.add_signal_handler(signal.SIGINT, print, 'not that')
+    loop.remove_signal_handler(signal.SIGINT)
+    loop.call_later(0.001, interrupt)
+
+loop.call_soon(removed)
+try:
+    loop.run_forever()
+except KeyboardInterrupt:
+    print('removed')
+def busy():
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(10**6):
+        pass
+    print('not that')
+loop.call_soon(busy)
+try:
+    loop.run_forever()
+except KeyboardInterrupt:
+    print('busy')
+loop.close()
+
+async def main():
+    asyncio.get_running_loop().call_later(0.001, interrupt)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print('cancelled')
+        raise
+
+try:
+    evp_asyncio.run(main())
+except KeyboardInterrupt:
+    print('run')
+'''
+        _status, output, _errors = self.run_python(program)
+        self.assertEqual(output.split(), ['forever', 'removed', 'busy', 'cancelled', 'run'])
+
+    def test_two_at_once(self):
+        """R13: a second loop is refused at once, and the first goes on."""
+        other = evp_asyncio.EventLoop()
+
+        async def main():
+            coroutine = asyncio.sleep(0)
+            with self.assertRaisesRegex(RuntimeError, 'another loop is running'):
+                other.run_until_complete(coroutine)
+            coroutine.close()
+            with self.assertRaisesRegex(RuntimeError, 'already running'):
+                self.loop.run_forever()
+            errors = []
+
+            def in_thread():
+                loop = evp_asyncio.EventLoop(context=DEFAULT)
+                try:
+                    loop.run_forever()
+                except RuntimeError as error:
+                    errors.append(str(error))
+                loop.close()
+
+            await asyncio.to_thread(in_thread)
+            self.assertRegex(errors[0], 'Another thread')
+            return await asyncio.sleep(0.001, 'untouched')
+
+        self.assertEqual(self.run_loop(main()), 'untouched')
+        # but one after the other
+        self.assertEqual(other.run_until_complete(asyncio.sleep(0, 'later')), 'later')
+        other.close()
+
+    def test_running_nests(self):
+        """R14, R15: running() nests, and stop() ends the innermost first."""
+        ended = []
+
+        def nest(*_data):
+            nested = GLib.MainLoop()
+            with self.loop.running(nested.quit):
+                self.loop.call_soon(self.loop.stop)
+                nested.run()
+                ended.append('inner')
+
+        self.assertEqual(self.loop._context, DEFAULT)
+        outer = GLib.MainLoop()
+        with self.loop.running(outer.quit):
+            self.assertIs(asyncio.get_running_loop(), self.loop)
+            self.assertEqual(Evp.get_running_loop(), self.loop.evp)
+            self.add_source(GLib.Idle(), nest)
+            outer.run()
+            ended.append('outer')
+        self.assertEqual(ended, ['inner', 'outer'])
+        self.assertIsNone(asyncio._get_running_loop())
+
+        # in a task, where the loop has no turns
+        async def main():
+            nested = GLib.MainLoop()
+            with self.loop.running(nested.quit):
+                self.add_source(GLib.Idle(), lambda *_: self.loop.stop())
+                nested.run()
+            ended.append('task')
+
+        task = self.loop.create_task(main())
+        self.loop.run_forever()
+        self.assertEqual(ended[2:], ['task'])
+        self.assertTrue(task.done())
+
+    def test_paused(self):
+        """R14: inside paused() the loop does not run."""
+        seen = []
+        nested = GLib.MainLoop()
+
+        def nest(*_data):
+            with self.loop.paused():
+                self.assertIsNone(asyncio._get_running_loop())
+                self.loop.call_soon(seen.append, 'soon')
+                self.add_source(GLib.Timeout(2), lambda *_: nested.quit())
+                nested.run()
+                self.assertEqual(seen, [])
+            self.assertIs(asyncio._get_running_loop(), self.loop)
+            self.loop.call_soon(self.loop.stop)
+
+        self.add_source(GLib.Idle(), nest)
+        self.loop.run_forever()
+        self.assertEqual(seen, ['soon'])
+
+    def test_stop_and_restart(self):
+        """R16: stop() before the run makes one turn; nothing stays in the context; the loop can run again."""
+        seen = []
+        self.loop.call_soon(lambda: (seen.append(1), self.loop.call_soon(seen.append, 2)))
+        self.loop.stop()
+        self.loop.run_forever()
+        self.assertEqual(seen, [1])
+        self.assertFalse(self.loop._source.is_attached())
+        self.assertFalse(DEFAULT.pending())
+        self.loop.stop()
+        self.loop.run_forever()
+        self.assertEqual(seen, [1, 2])
+
+        self.add_source(GLib.Timeout(2), lambda *_: self.loop.stop())
+        self.loop.run_forever()
+
+        async def main():
+            with self.assertRaisesRegex(RuntimeError, 'running'):
+                self.loop.close()
+
+        self.run_loop(main())
+        self.loop.close()
+        self.loop.close()
+        with self.assertRaisesRegex(RuntimeError, 'closed'):
+            self.loop.run_forever()
+
+    def test_threads(self):
+        """R17: call_soon_threadsafe() reaches a loop that sleeps."""
+        for _ in range(20):
+            thread = threading.Thread(target=self.loop.call_soon_threadsafe, args=(self.loop.stop,))
+            thread.start()
+            self.loop.run_forever()
+            thread.join()
+
+    def test_fork(self):
+        """R17: a child process can run a loop of its own, in the middle of its parent's."""
+        async def main():
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    asyncio._set_running_loop(None)
+                    loop = evp_asyncio.EventLoop(context=GLib.MainContext.new())
+                    status = loop.run_until_complete(asyncio.sleep(0.001, 7))
+                    loop.close()
+                finally:
+                    os._exit(status)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        self.assertEqual(self.run_loop(main()), 7)
+
+    def test_dropped(self):
+        """R16: a closed loop is freed without the garbage collector's being stuck."""
+        loop = evp_asyncio.EventLoop()
+        loop.run_until_complete(asyncio.sleep(0.001))
+        loop.close()
+        reference = weakref.ref(loop)
+        del loop
+        self.assertDropped(reference)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            loop = evp_asyncio.EventLoop()
+            loop.run_until_complete(asyncio.sleep(0))
+            reference = weakref.ref(loop)
+            del loop
+            gc.collect()
+        self.assertDropped(reference)
+        self.assertEqual([warning.category for warning in caught], [ResourceWarning])
+
+    def test_debug(self):
+        """R5, R20: debug mode names who scheduled something, not us."""
+        self.loop.set_debug(True)
+        for handle in (self.loop.call_soon(print), self.loop.call_later(1, print), self.loop.call_at(1, print),
+                       self.loop.call_soon_threadsafe(print)):
+            self.assertEqual(handle._source_traceback[-1].name, 'test_debug')
+            handle.cancel()
+
+
+class TestApplication(evptest.TestCase):
+    def application(self, activate):
+        application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+        application.connect('activate', activate)
+        return application
+
+    def test_run_application(self):
+        """R15: an application drives the loop; tasks can be made in signal handlers, and end with it."""
+        seen = []
+
+        async def ticks():
+            try:
+                while True:
+                    yield 1
+            finally:
+                seen.append('generator closed')
+
+        async def forever():
+            try:
+                async for _tick in ticks():
+                    await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                seen.append('cancelled')
+                raise
+
+        async def work(application):
+            seen.append(Evp.get_running_loop() == asyncio.get_running_loop().evp)
+            await asyncio.sleep(0.001)
+            seen.append('worked')
+
+        def activate(application):
+            loops.append(asyncio.get_running_loop())
+            tasks.append(loops[0].create_task(forever()))
+            evp_asyncio.create_application_task(application, work(application))
+
+        loops, tasks = [], []
+        self.assertEqual(evp_asyncio.run_application(self.application(activate)), 0)
+        self.assertEqual(seen[:2], [True, 'worked'])
+        self.assertEqual(sorted(seen[2:]), ['cancelled', 'generator closed'])
+        self.assertTrue(tasks[0].cancelled())
+        self.assertTrue(loops[0].is_closed())
+
+    def test_stop_quits(self):
+        """R15: stop() ends the application."""
+        def activate(application):
+            application.hold()
+            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+
+        self.assertEqual(evp_asyncio.run_application(self.application(activate)), 0)
+
+    def test_exceptions(self):
+        """R8, R15: exceptions come out of the application."""
+        async def leave():
+            raise SystemExit(3)
+
+        def activate(application):
+            application.hold()
+            tasks.append(asyncio.get_running_loop().create_task(leave()))
+
+        tasks = []
+        with self.assertRaises(SystemExit) as caught:
+            evp_asyncio.run_application(self.application(activate))
+        self.assertEqual(caught.exception.code, 3)
+        self.assertIsInstance(tasks[0].exception(), SystemExit)
+
+    def test_run_with_application(self):
+        """R15, R19: run() with an application ends it with the coroutine."""
+        async def main():
+            await active.wait()
+            return 'result'
+
+        active = asyncio.Event()
+
+        def activate(application):
+            application.hold()
+            active.set()
+
+        self.assertEqual(evp_asyncio.run(main(), application=self.application(activate)), 'result')
+
+        async def cancelled():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return 'tidied up'
+
+        def quit(application):
+            application.quit()
+
+        self.assertIn(evp_asyncio.run(cancelled(), application=self.application(quit)), ('tidied up', None))
+
+    def test_interrupt(self):
+        """R12, R15: Ctrl-C ends an application that sleeps."""
+        _status, output, _errors = self.run_python('''
+import os, signal, threading
+import evp_asyncio
+application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+def activate(application):
+    application.hold()
+    GLib.timeout_add(2, lambda: threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start())
+application.connect('activate', activate)
+try:
+    evp_asyncio.run_application(application)
+except KeyboardInterrupt:
+    print('interrupted')
+''')
+        self.assertEqual(output.strip(), 'interrupted')
+
+
+class TestInstalled(evptest.TestCase):
+    def setUp(self):
+        super().setUp()
+        evp_asyncio.install()
+        self.addCleanup(asyncio.set_event_loop_policy, None)
+
+    def test_asyncio_run(self):
+        """R13, R19: asyncio.run(), Runner and IsolatedAsyncioTestCase work, in other threads too."""
+        async def main():
+            return type(asyncio.get_running_loop())
+
+        self.assertIs(asyncio.run(main()), evp_asyncio.EventLoop)
+        with asyncio.Runner() as runner:
+            self.assertIs(runner.run(main()), evp_asyncio.EventLoop)
+
+        class Case(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                self.loop = asyncio.get_running_loop()
+
+            async def test(self):
+                self.assertIsInstance(self.loop, evp_asyncio.EventLoop)
+                await asyncio.sleep(0.001)
+
+        result = unittest.TestResult()
+        Case('test').run(result)
+        self.assertEqual((result.testsRun, result.errors, result.failures), (1, [], []))
+
+        kinds = []
+        threads = [threading.Thread(target=lambda: kinds.append(asyncio.run(main()))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(kinds, [evp_asyncio.EventLoop] * 4)
+
+    def test_policy(self):
+        """R19: the policy is asyncio's default one, with our loops."""
+        policy = asyncio.get_event_loop_policy()
+        self.assertIsInstance(policy, evp_asyncio.EventLoopPolicy)
+        self.assertIsInstance(policy, asyncio.DefaultEventLoopPolicy)
+        self.assertIn('EventLoopPolicy', dir(evp_asyncio))
+        with self.assertRaises(AttributeError):
+            evp_asyncio.NoSuchThing
+
+    def test_evp_policy(self):
+        """R13, R19: a policy of Evp's written in Python chooses the context and the child watcher."""
+        context = GLib.MainContext.new()
+        watcher = Evp.ThreadedChildWatcher()
+        self.addCleanup(watcher.close)
+
+        class Policy(Evp.DefaultEventLoopPolicy):
+            def do_new_event_loop(self):
+                return Evp.SelectorEventLoop(main_context=context)
+
+            def do_get_child_watcher(self):
+                return watcher
+
+        evp_asyncio.install(Policy())
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            process = await asyncio.create_subprocess_exec(os.environ['EVP_TEST_CHILD'], 'exit', '3')
+            return loop.main_context, GLib.MainContext.get_thread_default(), await process.wait()
+
+        self.assertEqual(asyncio.run(main()), (context, context, 3))
+        self.assertEqual(asyncio.get_child_watcher().evp, watcher)
+
+    def test_import(self):
+        """R19, R20: importing never warns, and says what is missing in a Python that it does not know."""
+        status, _output, errors = self.run_python('''
+import warnings
+warnings.simplefilter('error')
+import evp_asyncio
+evp_asyncio.EventLoopPolicy
+''')
+        self.assertEqual((status, errors), (0, ''))
+        status, output, _errors = self.run_python('''
+import asyncio
+del asyncio.base_events.BaseEventLoop._run_once
+try:
+    import evp_asyncio
+except ImportError as error:
+    print(error)
+''')
+        self.assertIn('_run_once', output)
+        # without policies, and without child watchers
+        status, output, _errors = self.run_python('''
+import asyncio
+del asyncio.DefaultEventLoopPolicy, asyncio.AbstractChildWatcher
+import evp_asyncio
+for use in (lambda: evp_asyncio.EventLoopPolicy), evp_asyncio.install:
+    try:
+        use()
+    except (AttributeError, RuntimeError) as error:
+        print(type(error).__name__)
+print(evp_asyncio.ChildWatcher(Evp.PidfdChildWatcher()).is_active())
+print(evp_asyncio.run(asyncio.sleep(0, 'runs')))
+''')
+        self.assertEqual(output.split(), ['AttributeError', 'RuntimeError', 'True', 'runs'])
+
+
+if __name__ == '__main__':
+    evptest.main()
