@@ -39,6 +39,7 @@ packages_for ()
       ;;
     tests)
       echo g++ clang                        # the headers as C++, the second compiler
+      echo libclang-rt-dev                  # libFuzzer
       echo gjs valac lua-lgi lua5.3         # the other languages
       echo mypy                             # the types of the Python binding
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
@@ -57,11 +58,11 @@ hints ()
 Please install a C compiler, Meson 1.0 or later, Ninja, pkg-config, the development files of
 GLib 2.74 or later, gobject-introspection and PyGObject, then run this script again:
 
-  Fedora   dnf install gcc gcc-c++ clang meson ninja-build pkgconf-pkg-config glib2-devel \\
+  Fedora   dnf install gcc gcc-c++ clang compiler-rt meson ninja-build pkgconf-pkg-config glib2-devel \\
              liburing-devel gettext gobject-introspection-devel python3-gobject gjs vala \\
              glib-networking gnutls-devel libsoup3-devel nghttp2 openssl-devel python3-docutils gi-docgen \\
              gtk4-devel xorg-x11-server-Xvfb
-  Arch     pacman -S --needed base-devel clang meson ninja pkgconf glib2-devel liburing gettext \\
+  Arch     pacman -S --needed base-devel clang compiler-rt meson ninja pkgconf glib2-devel liburing gettext \\
              gobject-introspection python-gobject gjs vala glib-networking gnutls libsoup3 nghttp2 openssl \\
              python-docutils gi-docgen gtk4 xorg-server-xvfb
 EOF

@@ -704,12 +704,33 @@ run_read_line (Run        *self,
 }
 
 static gboolean
-run_read_input (Run *self)
+run_read_lines (Run        *self,
+                const char *bytes,
+                gsize       size)
 {
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   gboolean ok = TRUE;
   guint number = 0;
   gsize start = 0;
+
+  /* some editors begin a file with a byte order mark */
+  if (size >= 3 && memcmp (bytes, "\xef\xbb\xbf", 3) == 0)
+    start = 3;
+  while (start < size)
+    {
+      const char *end = memchr (bytes + start, '\n', size - start);
+      gsize length = end != NULL ? (gsize) (end - bytes) - start : size - start;
+
+      if (!run_read_line (self, ++number, bytes + start, length))
+        ok = FALSE;
+      start += length + 1;
+    }
+  return ok;
+}
+
+static gboolean
+run_read_input (Run *self)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
   int failure;
 
   if (isatty (STDIN_FILENO))
@@ -721,19 +742,7 @@ run_read_input (Run *self)
       return FALSE;
     }
 
-  /* some editors begin a file with a byte order mark */
-  if (bytes->len >= 3 && memcmp (bytes->data, "\xef\xbb\xbf", 3) == 0)
-    start = 3;
-  while (start < bytes->len)
-    {
-      const guint8 *end = memchr (bytes->data + start, '\n', bytes->len - start);
-      gsize length = end != NULL ? (gsize) (end - bytes->data) - start : bytes->len - start;
-
-      if (!run_read_line (self, ++number, (const char *) bytes->data + start, length))
-        ok = FALSE;
-      start += length + 1;
-    }
-  return ok;
+  return run_read_lines (self, (const char *) bytes->data, bytes->len);
 }
 
 static char *
@@ -761,6 +770,7 @@ typedef struct
   int max_running;
   gboolean has_max_running;
   double timeout;
+  char **command; /* borrowed from the command line; NULL: there is none */
 } Arguments;
 
 static const char *const policies[] = { "default", "selector", "proactor", "main-context", NULL };
@@ -957,32 +967,30 @@ run_clear (Run *self)
   g_ptr_array_unref (self->jobs);
 }
 
-int
-evp_tool_run (int    argc,
-              char **argv)
+static int
+parse_arguments (int         argc,
+                 char      **argv,
+                 Arguments  *arguments,
+                 Run        *run)
 {
   g_autoptr (GOptionContext) options = NULL;
   g_autoptr (GError) error = NULL;
-  Arguments arguments = { 0 };
-  Run run = { 0 };
-  char **command = NULL;
-  int status;
   const GOptionEntry entries[] = {
-    { "policy", 0, 0, G_OPTION_ARG_STRING, &arguments.policy, N_("The event loop policy"), N_("POLICY") },
-    { "watcher", 0, 0, G_OPTION_ARG_STRING, &arguments.watcher, N_("The child watcher"), N_("WATCHER") },
-    { "jobs", 'j', 0, G_OPTION_ARG_INT, &arguments.max_running,
+    { "policy", 0, 0, G_OPTION_ARG_STRING, &arguments->policy, N_("The event loop policy"), N_("POLICY") },
+    { "watcher", 0, 0, G_OPTION_ARG_STRING, &arguments->watcher, N_("The child watcher"), N_("WATCHER") },
+    { "jobs", 'j', 0, G_OPTION_ARG_INT, &arguments->max_running,
       N_("How many commands run at once (as many as there are processors)"), N_("N") },
-    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &arguments.timeout,
+    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &arguments->timeout,
       N_("End commands that take longer: SIGTERM, then SIGKILL"), N_("SECONDS") },
-    { "fail-fast", 0, 0, G_OPTION_ARG_NONE, &run.fail_fast, N_("Stop everything when a command fails"), NULL },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &run.json, N_("Print a JSON object per command"), NULL },
+    { "fail-fast", 0, 0, G_OPTION_ARG_NONE, &run->fail_fast, N_("Stop everything when a command fails"), NULL },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &run->json, N_("Print a JSON object per command"), NULL },
     { NULL },
   };
 
   for (int i = 1; i < argc; i++)
     if (strcmp (argv[i], "--") == 0)
       {
-        command = &argv[i + 1];
+        arguments->command = &argv[i + 1];
         argc = i;
         break;
       }
@@ -997,18 +1005,35 @@ evp_tool_run (int    argc,
                                     _("Exit status: 0 if all succeeded, 1 if some failed, 2 for wrong usage or unreadable input,\n"
                                       "130 if interrupted."));
   g_option_context_add_main_entries (options, entries, GETTEXT_PACKAGE);
-  g_set_prgname ("evp run");
-  g_log_set_writer_func (log_writer, NULL, NULL);
-  arguments.max_running = G_MININT;
+  arguments->max_running = G_MININT;
   if (!g_option_context_parse (options, &argc, &argv, &error))
     return evp_tool_usage ("evp run", "%s", error->message);
-  arguments.has_max_running = arguments.max_running != G_MININT;
+  arguments->has_max_running = arguments->max_running != G_MININT;
   if (argc > 1)
     return evp_tool_usage ("evp run", _("“%s” is one word too many; a command comes after “--”"), argv[1]);
-  if (command != NULL && command[0] == NULL)
+  if (arguments->command != NULL && arguments->command[0] == NULL)
     return evp_tool_usage ("evp run", "%s", _("There is no command after “--”"));
+  return check_arguments (arguments, run);
+}
 
-  status = check_arguments (&arguments, &run);
+static void
+clear_arguments (Arguments *arguments)
+{
+  g_clear_pointer (&arguments->policy, g_free);
+  g_clear_pointer (&arguments->watcher, g_free);
+}
+
+int
+evp_tool_run (int    argc,
+              char **argv)
+{
+  Arguments arguments = { 0 };
+  Run run = { 0 };
+  int status;
+
+  g_set_prgname ("evp run");
+  g_log_set_writer_func (log_writer, NULL, NULL);
+  status = parse_arguments (argc, argv, &arguments, &run);
   if (status == EVP_TOOL_OK)
     status = use_policy (arguments.policy);
   if (status != EVP_TOOL_OK)
@@ -1016,10 +1041,10 @@ evp_tool_run (int    argc,
 
   run.jobs = g_ptr_array_new_with_free_func (job_free);
   run.running = g_ptr_array_new ();
-  run.single = command != NULL;
-  run.show_progress = command == NULL && isatty (STDERR_FILENO);
+  run.single = arguments.command != NULL;
+  run.show_progress = arguments.command == NULL && isatty (STDERR_FILENO);
   if (run.single)
-    run_add_job (&run, g_strdupv (command), quote_argv (command));
+    run_add_job (&run, g_strdupv (arguments.command), quote_argv (arguments.command));
 
   if (run.single || run_read_input (&run))
     status = run_all (&run, arguments.watcher);
@@ -1028,7 +1053,6 @@ evp_tool_run (int    argc,
   run_clear (&run);
 
 out:
-  g_free (arguments.policy);
-  g_free (arguments.watcher);
+  clear_arguments (&arguments);
   return status;
 }
