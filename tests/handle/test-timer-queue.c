@@ -265,6 +265,69 @@ test_week (void)
   g_free (handles);
 }
 
+/* A week of a busy service: millions of timers of all lengths, most of them cancelled in time. */
+/* Rules: C-6, C-7, C-10, C-17 */
+static void
+test_busy_week (void)
+{
+  enum { N_SLOTS = 20000, N_EACH = 30 };
+  static const gint64 end = START + 7 * 24 * HOUR;
+  EvpTimerQueue *queue = evp_timer_queue_new ();
+  EvpHandle *handles = g_new0 (EvpHandle, N_SLOTS);
+  guint64 *seqs = g_new0 (guint64, N_SLOTS); /* order of insertion; 0: not in the queue */
+  guint64 seq = 0, n_fired = 0, n_cancelled = 0, n_left = 0;
+  gint64 now = START;
+
+  while (now < end)
+    {
+      gint64 previous = G_MININT64;
+      guint64 previous_seq = 0;
+
+      for (guint i = 0; i < N_EACH; i++)
+        {
+          guint slot = (guint) rand_below (N_SLOTS);
+          static const gint64 spans[] = { SEC, 30 * SEC, 30 * SEC, HOUR, 72 * HOUR };
+
+          if (seqs[slot] != 0)
+            {
+              evp_timer_queue_remove (queue, &handles[slot]);
+              n_cancelled++;
+            }
+          handles[slot].when = now + rand_below (spans[rand_below (G_N_ELEMENTS (spans))]);
+          if (i % 3 == 0) /* many at the same time */
+            handles[slot].when -= handles[slot].when % SEC;
+          evp_timer_queue_insert (queue, &handles[slot], now);
+          seqs[slot] = ++seq;
+        }
+      now += rand_below (12 * SEC);
+      for (EvpHandle *handle; (handle = evp_timer_queue_pop_due (queue, now)) != NULL; n_fired++)
+        {
+          guint slot = (guint) (handle - handles);
+
+          g_assert_cmpint (handle->when, <=, now);
+          g_assert_cmpint (handle->when, >=, previous);
+          if (handle->when == previous)
+            g_assert_cmpuint (seqs[slot], >, previous_seq);
+          g_assert_cmpuint (seqs[slot], !=, 0);
+          previous = handle->when;
+          previous_seq = seqs[slot];
+          seqs[slot] = 0;
+        }
+      g_assert_cmpint (evp_timer_queue_get_next (queue), >, now);
+      if (rand_below (1000) == 0)
+        for (guint slot = 0; slot < N_SLOTS; slot++)
+          g_assert_true (seqs[slot] == 0 || handles[slot].when > now);
+    }
+  for (guint slot = 0; slot < N_SLOTS; slot++)
+    n_left += seqs[slot] != 0;
+  g_assert_cmpuint (evp_timer_queue_get_size (queue), ==, n_left);
+  g_assert_cmpuint (n_fired + n_cancelled + n_left, ==, seq);
+  g_assert_cmpuint (seq, >, 1000000);
+  evp_timer_queue_free (queue);
+  g_free (seqs);
+  g_free (handles);
+}
+
 /* Rules: C-17, C-18, C-19 */
 static void
 test_cancel_all (void)
@@ -876,6 +939,7 @@ main (int   argc,
   g_test_add_func ("/evp/handle/timer-queue/extremes", test_extremes);
   g_test_add_func ("/evp/handle/timer-queue/far-future", test_far_future);
   g_test_add_func ("/evp/handle/timer-queue/week", test_week);
+  g_test_add_func ("/evp/handle/timer-queue/busy-week", test_busy_week);
   g_test_add_func ("/evp/handle/timer-queue/cancel-all", test_cancel_all);
   g_test_add_func ("/evp/handle/timer-queue/cancelled-deadline", test_cancelled_deadline);
   g_test_add_func ("/evp/handle/timer-queue/timeout-pattern", test_timeout_pattern);
