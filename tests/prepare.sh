@@ -42,6 +42,8 @@ packages_for ()
       echo libclang-rt-dev                  # libFuzzer
       echo gjs valac lua-lgi lua5.3         # the other languages
       echo mypy                             # the types of the Python binding
+      echo nodejs                           # those for TypeScript
+      command -v npm >/dev/null 2>&1 || echo npm
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
       echo libsoup-3.0-dev gir1.2-soup-3.0 nghttp2-server  # HTTP over connections of ours
       echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
@@ -139,6 +141,23 @@ prepare ()
       die "The packages could not be installed; the lines above say why."
     }
   echo "Done."
+}
+
+# What checks the types for TypeScript comes from npm, in the versions that its package-lock.json
+# names. Without npm, or a network, that test is skipped.
+prepare_npm ()
+{
+  folder=$top/tests/interop/gjs/types
+  if [ -x "$folder/node_modules/.bin/tsc" ] &&
+     [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ]; then
+    return
+  fi
+  command -v npm >/dev/null 2>&1 || return 0
+  say "Installing TypeScript for a test"
+  npm ci --prefix "$folder" --no-audit --no-fund --ignore-scripts >"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    echo "It could not be installed: the types for TypeScript are not tested." >&2
+  }
 }
 
 find_meson ()

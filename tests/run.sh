@@ -54,6 +54,7 @@ cannot ()
 }
 
 prepare build languages tests
+prepare_npm
 find_meson
 
 say "1. Everything"

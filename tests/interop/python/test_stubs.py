@@ -16,6 +16,7 @@ from evptest import Evp
 
 evptest.DEADLINE = 240  # mypy is not fast, and other tests run beside it
 HERE = pathlib.Path(__file__).resolve().parent
+GENERATOR = HERE.parents[2] / 'introspection' / 'python' / 'generate-stubs.py'
 EXAMPLES = HERE.parents[2] / 'examples' / 'python'
 BRIDGE = HERE.parents[2] / 'introspection' / 'python' / 'evp_asyncio'
 STUB = pathlib.Path(os.environ['EVP_TEST_STUB'])
@@ -130,6 +131,26 @@ class Names(evptest.TestCase):
                     if isinstance(item, ast.ClassDef) and item.name == 'Props':
                         stub |= self.members(item)
             self.assertEqual(stub, there, name)
+
+
+    # what is written by hand returns what the GIR says, but for what the override returns instead
+    def test_returns(self):
+        with tempfile.TemporaryDirectory(prefix='evp-stubs-') as folder:
+            empty, plain = pathlib.Path(folder) / 'empty.pyi', pathlib.Path(folder) / 'plain.pyi'
+            empty.touch()
+            subprocess.run([sys.executable, GENERATOR, os.environ['EVP_TEST_GIR'], empty, plain], check=True)
+            generated = ast.parse(plain.read_text(encoding='utf-8'))
+        there = self.returns(generated)
+        stub = self.returns(self.tree)
+        self.assertEqual({name for name, value in there.items() if stub[name] != value}, {
+            'AbstractEventLoop.call_soon_threadsafe', 'AbstractEventLoop.run_forever',
+            'AbstractEventLoop.run_in_executor', 'AbstractEventLoop.run_until_complete', 'Executor.submit',
+            'Future.await_finish', 'Future.get_result', 'Subprocess.get_returncode'})
+
+    @staticmethod
+    def returns(tree):
+        return {f'{node.name}.{item.name}': ast.unparse(item.returns) for node in tree.body
+                if isinstance(node, ast.ClassDef) for item in node.body if isinstance(item, ast.FunctionDef)}
 
 
 @unittest.skipUnless(MYPY, 'there is no mypy')
