@@ -58,11 +58,12 @@ def main():
         tool = arguments.source / 'evp' / 'tool'
         places = [f'-I{place}' for place in (arguments.build, arguments.source, arguments.build / 'evp')]
         objects = []
-        for path, more in ((arguments.source / 'tests' / 'fuzz' / 'fuzz-tool-run.c', []),
-                           (tool / 'evp-tool-output.c', []), (tool / 'evp-tool-info.c', []),
-                           (tool / 'evp-tool.c', ['-Dmain=evp_tool_main'])):
+        # the rest of the tool as it is; fuzz-tool-run.c contains evp-tool-run.c, and libFuzzer has a main() of its own
+        sources = [path for path in sorted(tool.glob('*.c')) if path.name != 'evp-tool-run.c']
+        for path in (arguments.source / 'tests' / 'fuzz' / 'fuzz-tool-run.c', *sources):
             objects.append(str(folder / (path.stem + '.o')))
-            subprocess.run([clang, *FLAGS, '-D_GNU_SOURCE', '-std=gnu11', '-DG_DISABLE_CAST_CHECKS', *places, *more,
+            subprocess.run([clang, *FLAGS, '-D_GNU_SOURCE', '-std=gnu11', '-DG_DISABLE_CAST_CHECKS', *places,
+                            *(['-Dmain=evp_tool_main'] if path.name == 'evp-tool.c' else []),
                             '-c', str(path), '-o', objects[-1],
                             *[flag for flag in package if not flag.startswith('-l')]], check=True)
         library = arguments.build / 'evp'
