@@ -50,6 +50,8 @@ packages_for ()
       echo openssl                          # certificates, in the examples
       echo python3-docutils gi-docgen       # manual page and reference
       echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
+      echo libpython3-testsuite             # CPython's own tests of asyncio
+      echo python3-aiohttp python3-websockets python3-dbus-next python3-uvicorn python3-httpx dbus-daemon  # on our loop
       ;;
   esac
 }

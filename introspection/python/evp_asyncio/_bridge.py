@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import weakref
 from typing import Any, Awaitable, Callable, Optional, Union
 

@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 import threading
 import unittest
 import warnings
