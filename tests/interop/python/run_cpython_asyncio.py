@@ -60,18 +60,16 @@ def substitute(mode):
 
 
 def add_watchers(module):
-    """Adds the tests of subprocesses with each watcher, in place of those that are there."""
+    """Adds the tests of subprocesses with each watcher; returns the names of the classes."""
     import evp_asyncio
     from gi.repository import Evp
 
-    for name in [name for name, value in vars(module).items() if isinstance(value, type)
-                 and issubclass(value, unittest.TestCase)]:
-        delattr(module, name)
     for name in WATCHERS:
         def make(cls=getattr(Evp, name)):
             return evp_asyncio.ChildWatcher(cls())
         setattr(module, name, type(name, (module.SubprocessWatcherMixin, module.test_utils.TestCase),
                                    {'Watcher': staticmethod(make), '__module__': module.__name__}))
+    return list(WATCHERS)
 
 
 class Result(unittest.TestResult):
@@ -120,7 +118,8 @@ def run_module(mode, name, output, tests):
         pathlib.Path(output).write_text('{}', encoding='utf-8')
         return
     if mode == 'watchers':
-        add_watchers(module)
+        watchers = add_watchers(module)
+        tests = tests or watchers
     loader = unittest.defaultTestLoader
     suite = loader.loadTestsFromModule(module) if not tests else loader.loadTestsFromNames(
         [test.removeprefix(module.__name__ + '.') for test in tests], module)
