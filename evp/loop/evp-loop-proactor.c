@@ -10,6 +10,9 @@
 #include "evp/proactor/evp-operation-private.h"
 #include "evp/proactor/evp-uring-proactor-private.h"
 
+/* So many rounds of operations may go by before descriptors are looked at. */
+#define MAX_UNWATCHED 16
+
 /*
  * Operations go to the proactor; readers and writers have a selector beside it, made with the first of them.
  *
@@ -27,6 +30,9 @@ struct _EvpLoopProactor
   EvpUringProactor *uring; /* the same, if it is the library's own: not asked through its slots */
   gboolean attached;
   gboolean submitted;      /* something was, since the proactor was last polled */
+  gboolean delivering;     /* what it completed then is queued, up to this generation of the loop */
+  guint32 generation;
+  guint n_unwatched;       /* how often in a row descriptors were not asked about */
   int polled_fd;           /* the proactor's, once the context polls it; else -1 */
   GPollFD *tag;
 };
@@ -146,6 +152,35 @@ evp_loop_proactor_polled (gpointer io)
   return proactor_is_ready (self) || self->readiness_funcs->polled (self->readiness);
 }
 
+/*
+ * As with descriptors, the kernel is asked again only when all that it completed has been told:
+ * what is submitted meanwhile is handed over together then.
+ */
+static gboolean
+is_delivering (EvpLoopProactor *self)
+{
+  EvpHandle *head = self->core->ready.head;
+
+  if (self->delivering)
+    self->delivering = head != NULL && (gint32) (head->generation - self->generation) <= 0;
+  return self->delivering;
+}
+
+/*
+ * A loop that lives on operations watches few descriptors, its servers' perhaps, and they are
+ * rarely ready. The context's poll tells; between two of them it is enough to ask now and then.
+ */
+static gboolean
+must_ask_readiness (EvpLoopProactor *self,
+                    guint            harvested)
+{
+  if ((harvested > 0 || self->core->ready.head == NULL) && ++self->n_unwatched < MAX_UNWATCHED
+      && !self->readiness_funcs->polled (self->readiness))
+    return FALSE;
+  self->n_unwatched = 0;
+  return TRUE;
+}
+
 static guint
 evp_loop_proactor_harvest (gpointer io)
 {
@@ -154,9 +189,15 @@ evp_loop_proactor_harvest (gpointer io)
 
   if (self->attached)
     {
+      if (is_delivering (self))
+        return 1;
       self->submitted = FALSE;
       harvested = EVP_PROACTOR_GET_CLASS (self->proactor)->poll (self->proactor);
+      self->delivering = harvested > 0;
+      self->generation = self->core->generation;
       poll_proactor_fd (self);
+      if (!must_ask_readiness (self, harvested))
+        return harvested;
     }
   return harvested + self->readiness_funcs->harvest (self->readiness);
 }

@@ -269,6 +269,73 @@ test_closed_reader (void)
   g_assert_finalize_object (loop);
 }
 
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  int fds[2];
+  int pipe[2];
+  guint n_received;
+  guint n_more; /* received between the time when the pipe became readable and that when its reader knew */
+  gboolean stopped;
+} Busy;
+
+#define READY_AFTER 100
+
+static void
+received_cb (EvpOperation *operation,
+             gpointer      user_data)
+{
+  Busy *busy = user_data;
+
+  g_assert_cmpint (operation->result, ==, 1);
+  if (++busy->n_received == READY_AFTER)
+    g_assert_cmpint (write (busy->pipe[1], "x", 1), ==, 1);
+  if (busy->stopped)
+    return;
+  g_assert_cmpint (write (busy->fds[1], "x", 1), ==, 1);
+  g_assert_true (evp_loop_submit_operation (busy->loop, operation, NULL));
+}
+
+static void
+readable_cb (int      fd,
+             gpointer user_data)
+{
+  Busy *busy = user_data;
+
+  busy->n_more = busy->n_received - READY_AFTER;
+  busy->stopped = TRUE;
+  evp_event_loop_remove_reader (busy->loop, fd);
+}
+
+/* Operations that complete each time the loop looks keep nobody from being told of descriptors. */
+/* Rules: I-3 */
+static void
+test_busy (void)
+{
+  Busy busy = { .loop = evp_proactor_event_loop_new (NULL, NULL) };
+  char buffer[1];
+  g_autoptr (EvpOperation) operation = NULL;
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, busy.fds), ==, 0);
+  g_assert_cmpint (pipe (busy.pipe), ==, 0);
+  g_assert_true (evp_event_loop_add_reader (busy.loop, busy.pipe[0], readable_cb, &busy, NULL, NULL));
+  operation = evp_operation_new (EVP_OPERATION_RECV, busy.fds[0], received_cb, &busy);
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  g_assert_cmpint (write (busy.fds[1], "x", 1), ==, 1);
+  g_assert_true (evp_loop_submit_operation (busy.loop, operation, NULL));
+  evp_test_run_until (busy.loop, &busy.stopped);
+  g_assert_cmpuint (busy.n_more, <=, 64);
+
+  g_assert_true (evp_event_loop_close (busy.loop, NULL));
+  g_assert_finalize_object (busy.loop);
+  for (guint i = 0; i < 2; i++)
+    {
+      close (busy.fds[i]);
+      close (busy.pipe[i]);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -279,6 +346,7 @@ main (int    argc,
   g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
+  g_test_add_func ("/evp/loop/proactor-event-loop/busy", test_busy);
 
   return g_test_run ();
 }
