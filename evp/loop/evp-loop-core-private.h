@@ -91,6 +91,7 @@ struct _EvpLoopCore
   gpointer spare_task;        /* atomic; owned: see evp_loop_task_release() */
   EvpOperation *spare_files;  /* owned, linked by `next`: see evp-loop-files.c */
   guint n_spare_files;
+  guint n_files;              /* requests on files that are under way */
 
   /* statistics */
   guint64 n_turns, n_callbacks, n_wakeups;

@@ -17,6 +17,8 @@
 /*
  * Files by descriptor: each request is one operation of the loop and one task. A loop keeps those that have ended
  * for the next ones, up to as many as are usually on their way at once.
+ *
+ * The tasks have no references to the loop: all requests that are under way hold one together.
  */
 #define MAX_SPARE 64
 
@@ -26,7 +28,7 @@
 typedef struct
 {
   EvpOperation *operation;
-  EvpLoopTask *task;
+  EvpLoopTask *task; /* parked, or NULL, while the request is spare */
   GBytes *bytes;  /* to write */
   gsize done;     /* of it */
   gboolean owns_buffer;
@@ -38,26 +40,33 @@ static void file_done_cb (EvpOperation *operation,
 static void
 request_free (EvpFileRequest *request)
 {
+  g_clear_object (&request->task);
   evp_operation_unref (request->operation);
   g_free (request);
 }
 
-/* The request has ended. Its operation may be inside its function; it can be submitted from there. */
+/* The request has ended, and its task has returned. The loop may go with the last one. */
 static void
 request_put_back (EvpFileRequest *request)
 {
   EvpOperation *operation = request->operation;
-  EvpLoopCore *core = evp_loop_get_core (operation->loop);
+  EvpAbstractEventLoop *loop = operation->loop;
+  EvpLoopCore *core = evp_loop_get_core (loop);
 
+  if (!evp_loop_task_park (request->task))
+    g_clear_object (&request->task);
   g_clear_pointer (&request->bytes, g_bytes_unref);
+  core->n_files--;
   if (core->closed || core->n_spare_files == MAX_SPARE)
+    request_free (request);
+  else
     {
-      request_free (request);
-      return;
+      operation->next = core->spare_files;
+      core->spare_files = operation;
+      core->n_spare_files++;
     }
-  operation->next = core->spare_files;
-  core->spare_files = operation;
-  core->n_spare_files++;
+  if (core->n_files == 0)
+    g_object_unref (loop);
 }
 
 static EvpFileRequest *
@@ -69,10 +78,13 @@ request_get (EvpAbstractEventLoop *loop,
   EvpOperation *operation = core->spare_files;
   EvpFileRequest *request;
 
+  if (core->n_files++ == 0)
+    g_object_ref (loop);
   if (operation == NULL)
     {
       request = g_new0 (EvpFileRequest, 1);
       request->operation = evp_operation_new (kind, fd, file_done_cb, request);
+      request->operation->loop = loop;
       return request;
     }
   core->spare_files = g_steal_pointer (&operation->next);
@@ -100,6 +112,14 @@ evp_loop_files_clear_spare (EvpLoopCore *core)
 }
 
 static void
+fail (EvpFileRequest *request,
+      GError         *error)
+{
+  evp_loop_task_return_error (request->task, error);
+  request_put_back (request);
+}
+
+static void
 submit (EvpFileRequest *request)
 {
   EvpLoopTask *task = request->task;
@@ -114,9 +134,7 @@ submit (EvpFileRequest *request)
     }
   if (request->owns_buffer)
     g_free (operation->buffer);
-  request_put_back (request);
-  evp_loop_task_return_error (task, error);
-  evp_loop_task_release (task);
+  fail (request, error);
 }
 
 /* Whether there is more to write. */
@@ -152,7 +170,6 @@ file_done_cb (EvpOperation *operation,
   EvpLoopTask *task = request->task;
   gssize result = operation->result;
   gpointer buffer = request->owns_buffer ? operation->buffer : NULL;
-  gboolean owns_buffer = request->owns_buffer;
   GError *error = NULL;
 
   if (request->bytes != NULL)
@@ -170,17 +187,15 @@ file_done_cb (EvpOperation *operation,
                                 &error);
       g_free (buffer);
     }
-  request_put_back (request);
 
-  /* the request has gone: the callback may make the next one */
   if (error != NULL)
     evp_loop_task_return_error_now (task, error);
-  else if (owns_buffer)
+  else if (request->owns_buffer)
     evp_loop_task_return_pointer_now (task, g_bytes_new_take (g_realloc (buffer, (gsize) result), (gsize) result),
                                       (GDestroyNotify) g_bytes_unref);
   else
     evp_loop_task_return_int_now (task, result);
-  evp_loop_task_release (task);
+  request_put_back (request);
 }
 
 /* NULL: it has failed, and the caller's callback will be told. */
@@ -195,38 +210,23 @@ begin (EvpProactorEventLoop *self,
        gpointer              user_data)
 {
   EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (self);
-  EvpLoopTask *task = evp_loop_task_new (loop, loop, tag, cancellable, callback, user_data);
-  EvpFileRequest *request;
+  EvpFileRequest *request = request_get (loop, kind, fd);
   GError *error = NULL;
 
+  request->task = evp_loop_task_renew (request->task, loop, loop, tag, cancellable, callback, user_data);
   if (offset < -1)
     error = g_error_new (EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT,
                          _("%lld is no place in a file; give an offset, or -1 for where the file stands"),
                          (long long) offset);
-  else
+  else if (cancellable != NULL)
     g_cancellable_set_error_if_cancelled (cancellable, &error);
   if (error != NULL)
     {
-      evp_loop_task_return_error (task, error);
-      evp_loop_task_release (task);
+      fail (request, error);
       return NULL;
     }
-  request = request_get (loop, kind, fd);
-  request->task = task;
-  request->operation->loop = loop;
   request->operation->offset = offset;
   return request;
-}
-
-static void
-fail (EvpFileRequest *request,
-      GError         *error)
-{
-  EvpLoopTask *task = request->task;
-
-  request_put_back (request);
-  evp_loop_task_return_error (task, error);
-  evp_loop_task_release (task);
 }
 
 /**

@@ -75,7 +75,7 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
   operation->state = EVP_OPERATION_SUBMITTED;
   operation->flags &= (guint8) ~EVP_OPERATION_CANCELLING;
   operation->transferred = 0;
-  evp_operation_ref (operation); /* given back by release_cb() */
+  g_atomic_int_inc (&operation->ref_count); /* given back by release_cb() */
 
   /* by readiness it is made when there is something to put into it */
   iface = operation->slots;
@@ -89,7 +89,8 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
         }
     }
   ok = iface->submit_operation (loop, operation, &slot_error);
-  if (evp_check_slot_result (ok, slot_error, loop, "submit_operation", error))
+  if (G_LIKELY (ok && slot_error == NULL)
+      || evp_check_slot_result (ok, slot_error, loop, "submit_operation", error))
     return TRUE;
   operation->state = EVP_OPERATION_IDLE;
   evp_operation_unref (operation);

@@ -270,7 +270,8 @@ evp_loop_task_park (EvpLoopTask *self)
       return TRUE;
     }
   g_object_ref (self->loop);
-  g_object_ref (self->source_object);
+  if (self->source_object != (GObject *) self->loop)
+    g_object_ref (self->source_object);
   self->borrows = FALSE;
   return FALSE;
 }

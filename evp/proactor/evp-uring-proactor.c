@@ -81,8 +81,8 @@ void
 evp_uring_proactor_finish (EvpOperation *operation,
                            gssize        result)
 {
+  /* whoever submitted it holds it until it has been told */
   evp_operation_complete (operation, result);
-  evp_operation_unref (operation);
 }
 
 static gboolean
@@ -463,7 +463,6 @@ evp_uring_proactor_submit (EvpProactor  *proactor,
       return FALSE;
     }
 
-  evp_operation_ref (operation); /* until it completes */
   if (operation->kind == EVP_OPERATION_RECV && (operation->flags & EVP_OPERATION_AHEAD) != 0
       && evp_uring_receiver_submit (self, operation))
     return TRUE;

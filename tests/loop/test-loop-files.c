@@ -701,6 +701,46 @@ test_adopted (Fixture *f)
 
 typedef struct
 {
+  EvpAbstractEventLoop *loop; /* a weak pointer, then a reference */
+  guint n_done;
+} Dropped;
+
+static void
+dropped_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  Dropped *dropped = user_data;
+
+  g_assert_true (source == G_OBJECT (dropped->loop));
+  g_assert_cmpint (evp_proactor_event_loop_read_into_finish (EVP_PROACTOR_EVENT_LOOP (source), result, NULL), ==, 10);
+  if (++dropped->n_done < 3)
+    return;
+  g_object_remove_weak_pointer (source, (gpointer *) &dropped->loop);
+  g_object_ref (source);
+}
+
+/* Requests keep the loop until the last of them has called back. */
+/* Rules: V-5 */
+static void
+test_dropped (Fixture *f)
+{
+  Dropped dropped = { g_object_new (G_OBJECT_TYPE (f->loop), "main-context", g_main_context_default (), NULL) };
+  EvpProactorEventLoop *files = EVP_PROACTOR_EVENT_LOOP (dropped.loop);
+  char buffer[3][10];
+
+  for (guint i = 0; i < 3; i++)
+    evp_proactor_event_loop_read_into_async (files, f->fd, buffer[i], 10, i, NULL, dropped_cb, &dropped);
+  g_object_add_weak_pointer (G_OBJECT (files), (gpointer *) &dropped.loop);
+  g_object_unref (files);
+  while (dropped.n_done < 3)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (evp_event_loop_close (dropped.loop, NULL));
+  g_assert_finalize_object (dropped.loop);
+}
+
+typedef struct
+{
   const char *name;
   void (*run) (Fixture *fixture);
 } Case;
@@ -719,6 +759,7 @@ static const Case cases[] = {
   { "elsewhere", test_elsewhere },
   { "close", test_close },
   { "adopted", test_adopted },
+  { "dropped", test_dropped },
 };
 
 typedef struct
@@ -765,7 +806,8 @@ run_case (gconstpointer data)
   g_assert_cmpint (f.fd, >=, 0);
 
   /* those that close the loop, or bring another one, do not run inside it */
-  if (entry->what->run == test_close || entry->what->run == test_adopted)
+  if (entry->what->run == test_close || entry->what->run == test_adopted
+      || entry->what->run == test_dropped)
     entry->what->run (&f);
   else
     evp_test_run_case_in_loop (f.loop, (GTestFixtureFunc) (void (*) (void)) entry->what->run, &f);
