@@ -188,6 +188,22 @@ test('rejected-promise', async () => {
     loop.close();
 });
 
+// nothing that can be awaited was forgotten by the override
+test('every-async-method-is-a-promise', () => {
+    let count = 0;
+    for (const name of Object.keys(Evp)) {
+        const methods = Evp[name]?.prototype;
+        for (const method of methods ? Object.getOwnPropertyNames(methods) : []) {
+            const stem = method.replace(/_async$/, '');
+            if (stem === method || method.startsWith('_') || typeof methods[`${stem}_finish`] !== 'function')
+                continue;
+            assert(methods[`_original_${method}`], `${name}.${method} is no promise`); // as Gio._promisify() leaves it
+            count++;
+        }
+    }
+    assert(count > 25, `only ${count} were found`);
+});
+
 // Rules: L-7, L-8, L-9, L-10
 test('refused-runs', withLoop(loop => {
     const other = new Evp.SelectorEventLoop();
