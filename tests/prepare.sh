@@ -65,10 +65,10 @@ GLib 2.74 or later, gobject-introspection and PyGObject, then run this script ag
   Fedora   dnf install gcc gcc-c++ clang compiler-rt meson ninja-build pkgconf-pkg-config glib2-devel \\
              liburing-devel gettext gobject-introspection-devel python3-gobject gjs vala \\
              glib-networking gnutls-devel libsoup3-devel nghttp2 openssl-devel python3-docutils gi-docgen \\
-             gtk4-devel xorg-x11-server-Xvfb
+             gtk4-devel xorg-x11-server-Xvfb lua-lgi python3-mypy nodejs npm
   Arch     pacman -S --needed base-devel clang compiler-rt meson ninja pkgconf glib2-devel liburing gettext \\
              gobject-introspection python-gobject gjs vala glib-networking gnutls libsoup3 nghttp2 openssl \\
-             python-docutils gi-docgen gtk4 xorg-server-xvfb
+             python-docutils gi-docgen gtk4 xorg-server-xvfb lua-lgi lua mypy nodejs npm
 EOF
 }
 
