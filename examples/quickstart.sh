@@ -19,7 +19,7 @@ say "Building libevp into _build"
 if [ -f "$top/_build/build.ninja" ]; then
   configure "$top/_build" $features || exit 1
 else
-  configure "$top/_build" -Dtests=false $features || exit 1
+  configure "$top/_build" -Dtests=false -Dcontract=false $features || exit 1
 fi
 build "$top/_build" || exit 1
 echo "Done."

@@ -27,7 +27,8 @@ def main():
 
     flags = subprocess.run(['pkg-config', '--cflags', 'gio-2.0', 'gio-unix-2.0'],
                            check=True, capture_output=True, text=True).stdout.split()
-    flags += ['-I', arguments.source, '-I', arguments.build, '-Wall', '-Werror', '-Wno-unused-function',
+    flags += ['-I', arguments.source, '-I', arguments.build, '-I', arguments.source / 'tests' / 'contract' / 'suite',
+              '-Wall', '-Werror', '-Wno-unused-function',
               '-Wno-unused-variable', '-Wno-unused-but-set-variable', '-fsyntax-only', '-x', 'c', '-']
 
     def compile_vala(place, code):

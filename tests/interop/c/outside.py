@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-OPTIONS = {'tests': 'false', 'examples': 'false', 'introspection': 'disabled', 'documentation': 'disabled'}
+OPTIONS = {'tests': 'false', 'contract': 'false', 'examples': 'false', 'introspection': 'disabled', 'documentation': 'disabled'}
 
 
 def call(*command, **options):
