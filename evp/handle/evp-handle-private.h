@@ -53,7 +53,8 @@ struct _EvpHandle
   guint32 index;       /* for the timer queue while armed, or see EVP_HANDLE_THREADSAFE */
   guint8 kind;
   guint8 flags;
-  guint16 is_traced;   /* without a pool: it is an EvpTracedHandle */
+  guint8 is_traced;    /* without a pool: it is an EvpTracedHandle */
+  guint8 reentrant;    /* fd: may be queued again while its callback is on the stack; see run_watch() */
 };
 
 /* What debug mode also knows; a handle of its own. */

@@ -53,6 +53,7 @@ struct _EvpLoopCore
   guint slow;                 /* atomic; EvpLoopSlow: why call_soon takes the long way */
   guint depth;                /* of nested dispatches */
   guint n_queued_watches;     /* descriptors that were found ready and whose callbacks have not run yet */
+  gboolean may_deliver;       /* what a reentrant watch finds may be delivered from its callback */
 
   const EvpLoopIoFuncs *io_funcs; /* NULL: no descriptors */
   gpointer io;
@@ -184,6 +185,7 @@ evp_loop_core_call_soon (EvpLoopCore   *self,
   handle->kind = EVP_HANDLE_CALLBACK;
   handle->flags = EVP_HANDLE_QUEUED;
   handle->is_traced = 0;
+  handle->reentrant = 0;
   evp_ready_queue_append (&self->ready, handle, self->generation);
   return handle;
 }

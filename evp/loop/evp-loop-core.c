@@ -358,6 +358,13 @@ run_watch (EvpLoopCore *self,
   if ((handle->flags & EVP_HANDLE_CANCELLED) != 0)
     return;
 
+  if (handle->reentrant && !self->measuring)
+    {
+      /* it may be gone when this returns */
+      self->may_deliver = TRUE;
+      handle->callback.fd ((int) handle->when, handle->user_data);
+      return;
+    }
   handle->flags |= EVP_HANDLE_RUNNING;
   if (G_UNLIKELY (self->measuring))
     run_measured (self, handle);

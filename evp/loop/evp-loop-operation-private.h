@@ -34,7 +34,8 @@ gboolean evp_loop_check_operation  (EvpAbstractEventLoop *loop,
 
 /*
  * evp_event_loop_add_reader(), …_add_writer(), …_remove_reader() and …_remove_writer() for those who own the
- * descriptor.
+ * descriptor. In a loop of this library @callback may be called again, by a nested main loop, before it has returned,
+ * and it may let go of what it watches at any time.
  */
 gboolean evp_loop_watch_fd         (EvpAbstractEventLoop *loop,
                                     EvpIOEvents           direction,
@@ -46,6 +47,13 @@ gboolean evp_loop_watch_fd         (EvpAbstractEventLoop *loop,
 gboolean evp_loop_unwatch_fd       (EvpAbstractEventLoop *loop,
                                     EvpIOEvents           direction,
                                     int                   fd);
+
+/*
+ * Completes a pending operation, and calls its function right here: from inside a callback of the loop that was queued
+ * for nothing else.
+ */
+void     evp_loop_deliver_operation (EvpOperation        *operation,
+                                     gssize               result);
 
 /* The slots of loops that do it by their readers and writers. */
 gboolean evp_loop_readiness_submit (EvpAbstractEventLoop *loop,

@@ -57,6 +57,15 @@ complete_cb (EvpOperation *operation)
   evp_event_loop_call_soon_threadsafe (operation->loop, deliver_cb, operation, release_cb, NULL);
 }
 
+void
+evp_loop_deliver_operation (EvpOperation *operation,
+                            gssize        result)
+{
+  operation->result = result;
+  deliver (operation);
+  evp_operation_unref (operation);
+}
+
 gboolean
 evp_loop_submit_operation (EvpAbstractEventLoop *loop,
                            EvpOperation         *operation,

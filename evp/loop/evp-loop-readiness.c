@@ -76,8 +76,12 @@ ready_cb (int      fd,
 {
   EvpReadiness *self = user_data;
   EvpOperation *operation = self->operation;
+  EvpLoopCore *core = evp_loop_peek_core (self->loop);
+  const gboolean here = core != NULL && core->may_deliver;
   gssize result;
 
+  if (here)
+    core->may_deliver = FALSE;
   if (!self->waiting)
     {
       unregister (self);
@@ -89,7 +93,10 @@ ready_cb (int      fd,
   self->waiting = FALSE;
   if (!self->outlives)
     unregister (self);
-  evp_operation_complete (operation, result);
+  if (here)
+    evp_loop_deliver_operation (operation, result);
+  else
+    evp_operation_complete (operation, result);
 }
 
 static void

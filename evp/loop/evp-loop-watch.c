@@ -33,7 +33,8 @@ new_watch (EvpAbstractEventLoop *self,
            int                   number,
            gpointer              callback,
            gpointer              user_data,
-           GDestroyNotify        destroy)
+           GDestroyNotify        destroy,
+           gboolean              reentrant)
 {
   EvpLoopCore *core = evp_loop_peek_core (self);
   EvpHandle *handle;
@@ -50,13 +51,14 @@ new_watch (EvpAbstractEventLoop *self,
   else
     handle = evp_loop_core_new_handle (core, kind, callback, user_data, destroy);
   handle->when = number;
+  handle->reentrant = reentrant;
   return handle;
 }
 
 static gboolean
 watch_fd (EvpAbstractEventLoop *self,
           EvpIOEvents           direction,
-          gboolean              checked,
+          gboolean              internal,
           int                   fd,
           EvpFdCallback         callback,
           gpointer              user_data,
@@ -65,9 +67,9 @@ watch_fd (EvpAbstractEventLoop *self,
 {
   const EvpAbstractEventLoopInterface *iface = EVP_EVENT_LOOP_GET_IFACE (self);
   const gboolean reads = direction == EVP_IO_EVENTS_READ;
-  EvpHandle *handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy);
+  EvpHandle *handle = new_watch (self, EVP_HANDLE_FD, fd, callback, user_data, destroy, internal);
   GError *slot_error = NULL;
-  gboolean ok = (checked || check_fd (self, fd, &slot_error))
+  gboolean ok = (internal || check_fd (self, fd, &slot_error))
                 && (reads ? iface->watch_reader : iface->watch_writer) (self, fd, handle, &slot_error);
 
   evp_handle_unref (handle);
@@ -260,7 +262,7 @@ evp_event_loop_add_signal_handler (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), FALSE);
   g_return_val_if_fail (callback != NULL, FALSE);
 
-  handle = new_watch (self, EVP_HANDLE_SIGNAL, signum, callback, user_data, destroy);
+  handle = new_watch (self, EVP_HANDLE_SIGNAL, signum, callback, user_data, destroy, FALSE);
   ok = EVP_EVENT_LOOP_GET_IFACE (self)->watch_signal (self, signum, handle, &slot_error);
   evp_handle_unref (handle);
   return evp_check_slot_result (ok, slot_error, self, "add_signal_handler", error);

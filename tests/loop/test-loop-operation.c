@@ -41,7 +41,8 @@ static void
 tear_down (Fixture      *fixture,
            gconstpointer data)
 {
-  close (fixture->fds[0]);
+  if (fixture->fds[0] >= 0)
+    close (fixture->fds[0]);
   close (fixture->fds[1]);
   evp_event_loop_close (fixture->loop, NULL);
   g_assert_finalize_object (fixture->loop);
@@ -326,6 +327,128 @@ test_nested (Fixture *fixture)
   g_assert_cmpuint (fixture->calls, ==, 2);
 }
 
+static void
+nested_wait_cb (EvpOperation *operation,
+                gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  done_cb (operation, user_data);
+  g_assert_cmpint (operation->result, ==, 1);
+  if (fixture->calls >= 3)
+    return;
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_false (fixture->done);
+  g_assert_cmpint (write (fixture->fds[1], "b", 1), ==, 1);
+  evp_test_run_until (fixture->loop, &fixture->done);
+}
+
+/* Rules: K-3 */
+/* A loop inside the function serves the operation that it had to wait for, as deep as it goes. */
+static void
+test_nested_wait (Fixture *fixture)
+{
+  char buffer[1];
+  g_autoptr (EvpOperation) operation =
+    evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], nested_wait_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (write (fixture->fds[1], "a", 1), ==, 1);
+  while (fixture->calls < 3)
+    evp_test_run_ready (fixture->loop);
+  /* nothing is queued a second time */
+  submit (fixture, operation);
+  g_assert_cmpint (write (fixture->fds[1], "c", 1), ==, 1);
+  g_assert_cmpint (wait_for (fixture), ==, 1);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 4);
+}
+
+static void
+drop_inside_cb (EvpOperation *operation,
+                gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  done_cb (operation, user_data);
+  evp_loop_retire_operation (operation);
+  close (fixture->fds[0]);
+  fixture->fds[0] = -1;
+  evp_operation_unref (operation);
+}
+
+/* The function lets go of everything, also of what the loop is just coming from. */
+static void
+test_drop_inside (Fixture *fixture)
+{
+  char buffer[4];
+  EvpOperation *operation = evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], drop_inside_cb, fixture);
+
+  operation->buffer = buffer;
+  operation->length = sizeof buffer;
+  submit (fixture, operation);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (write (fixture->fds[1], "a", 1), ==, 1);
+  g_assert_cmpint (wait_for (fixture), ==, 1);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (fixture->calls, ==, 1);
+}
+
+typedef struct
+{
+  EvpOperation *operation;
+  char expected;
+  guint calls;
+} Sharer;
+
+static void
+shared_cb (EvpOperation *operation,
+           gpointer      user_data)
+{
+  Sharer *sharer = user_data;
+
+  g_assert_cmpint (operation->result, ==, 1);
+  g_assert_cmpint (*(char *) operation->buffer, ==, sharer->expected);
+  sharer->calls++;
+}
+
+/* Who had to wait is told before anything else is received, so what came is still in the processor's cache. */
+static void
+test_told_at_once (Fixture *fixture)
+{
+  Sharer sharers[2] = { 0 };
+  char buffer[4];
+  int other[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, other), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    {
+      sharers[i].expected = (char) ('a' + i);
+      sharers[i].operation = evp_operation_new (EVP_OPERATION_RECV, i == 0 ? fixture->fds[0] : other[0],
+                                                shared_cb, &sharers[i]);
+      sharers[i].operation->buffer = buffer;
+      sharers[i].operation->length = sizeof buffer;
+      submit (fixture, sharers[i].operation);
+    }
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (write (fixture->fds[1], "a", 1), ==, 1);
+  g_assert_cmpint (write (other[1], "b", 1), ==, 1);
+  while (sharers[0].calls + sharers[1].calls < 2)
+    evp_test_run_ready (fixture->loop);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpuint (sharers[i].calls, ==, 1);
+      evp_loop_retire_operation (sharers[i].operation);
+      evp_operation_unref (sharers[i].operation);
+    }
+  close (other[0]);
+  close (other[1]);
+}
+
 /* Somebody else's reader takes the place of the wait, which then ends by cancellation only. */
 static void
 test_replaced (Fixture *fixture)
@@ -412,7 +535,7 @@ add (const char *name,
 {
   g_autofree char *path = g_strdup_printf ("/evp/loop/operation/%s", name);
   g_autofree char *proactor_path = g_strdup_printf ("/evp/loop/operation/proactor/%s", name);
-  static Case all_cases[32]; /* GLib only borrows them */
+  static Case all_cases[40]; /* GLib only borrows them */
   static guint n_cases;
   Case *cases = &all_cases[n_cases];
 
@@ -445,6 +568,9 @@ main (int    argc,
   add ("again", test_again, uring);
   add ("cancel-inside", test_cancel_inside, uring);
   add ("nested", test_nested, uring);
+  add ("nested-wait", test_nested_wait, uring);
+  add ("drop-inside", test_drop_inside, uring);
+  add ("told-at-once", test_told_at_once, FALSE);
   add ("replaced", test_replaced, FALSE);
   add ("drop-elsewhere", test_drop_elsewhere, uring);
   g_test_add_func ("/evp/loop/operation/data", test_data);
