@@ -90,6 +90,7 @@ struct _EvpLoopCore
   struct _EvpLoopSignals *signals;
 
   gpointer spare_task;        /* atomic; owned: see evp_loop_task_release() */
+  gpointer scratch;           /* owned: see evp-loop-readiness.c */
   EvpOperation *spare_files;  /* owned, linked by `next`: see evp-loop-files.c */
   guint n_spare_files;
   guint n_files;              /* requests on files that are under way */

@@ -78,6 +78,7 @@ evp_loop_core_unref (EvpLoopCore *self)
   if (self->io_funcs != NULL)
     self->io_funcs->free (self->io);
   g_clear_object (&self->spare_task);
+  g_clear_pointer (&self->scratch, g_free);
   evp_loop_files_clear_spare (self);
   evp_inbox_clear (&self->inbox);
   g_clear_pointer (&self->timers, evp_timer_queue_free);
@@ -129,6 +130,7 @@ evp_loop_core_close (EvpLoopCore *self)
   evp_loop_core_set_slow (self, EVP_LOOP_SLOW_CLOSED, TRUE);
 
   g_clear_object (&self->spare_task);
+  g_clear_pointer (&self->scratch, g_free);
   evp_loop_files_clear_spare (self);
   evp_loop_source_detach (self);
   last = evp_inbox_close (&self->inbox);

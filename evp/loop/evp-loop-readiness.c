@@ -42,6 +42,44 @@ typedef struct
  */
 static GMutex link_lock;
 
+/*
+ * What comes without a buffer of the caller goes through one of the loop, which stays warm, and into memory of
+ * the right size; only if there is much of it, that buffer is given away instead. Larger ones are made for
+ * each call.
+ */
+#define SCRATCH_SIZE (64 * 1024)
+#define COPIED_SIZE (16 * 1024)
+
+static gssize
+try_operation (EvpLoopCore  *core,
+               EvpOperation *operation,
+               gboolean      again)
+{
+  gpointer scratch;
+  gssize result;
+
+  if ((operation->flags & EVP_OPERATION_ALLOCATE) == 0 || operation->buffer != NULL || core == NULL
+      || operation->length > SCRATCH_SIZE)
+    return evp_operation_try (operation, again);
+
+  scratch = core->scratch != NULL ? g_steal_pointer (&core->scratch) : g_malloc (SCRATCH_SIZE);
+  operation->buffer = scratch;
+  result = evp_operation_try (operation, again);
+  if (result > COPIED_SIZE)
+    return result; /* with the buffer */
+  operation->buffer = NULL;
+  if (result > 0)
+    {
+      operation->buffer = g_memdup2 (scratch, (gsize) result);
+      operation->length = (gsize) result;
+    }
+  if (core->closed)
+    g_free (scratch);
+  else
+    core->scratch = scratch;
+  return result;
+}
+
 /* Parts a registration from its operation, which may have gone already: then the result is NULL. */
 static EvpOperation *
 part (EvpReadiness *self)
@@ -87,7 +125,7 @@ ready_cb (int      fd,
       unregister (self);
       return;
     }
-  result = evp_operation_try (operation, TRUE);
+  result = try_operation (core, operation, TRUE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
     return;
   self->waiting = FALSE;
@@ -221,7 +259,7 @@ evp_loop_readiness_submit (EvpAbstractEventLoop *loop,
       operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
       return wait_ready (loop, operation, error);
     }
-  result = evp_operation_try (operation, FALSE);
+  result = try_operation (evp_loop_peek_core (loop), operation, FALSE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
     return wait_ready (loop, operation, error);
   evp_operation_complete (operation, result);

@@ -136,6 +136,53 @@ test_replaced (Fixture      *fixture,
   assert_recv (fixture, &first, "three");
 }
 
+/* Rules: K-7 */
+/* Parts of all sizes, kept while more is received: whatever memory they came through, each keeps its own. */
+static void
+test_sizes (Fixture      *fixture,
+            gconstpointer selector)
+{
+  static const gsize sizes[] = { 1, 16 * 1024, 16 * 1024 + 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 2 };
+  g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  const int room = 512 * 1024;
+
+  g_assert_cmpint (setsockopt (fixture->peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), ==, 0);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (sizes); i++)
+    {
+      const gsize size = sizes[i / 2];
+      g_auto (EvpTestAwait) await = { fixture->loop };
+      g_autoptr (GError) error = NULL;
+      g_autofree char *text = g_malloc (size);
+      GBytes *bytes;
+
+      memset (text, (int) i + 1, size);
+      if (i % 2 == 0) /* there already, or to be waited for */
+        g_assert_cmpint (send (fixture->peer, text, size, MSG_NOSIGNAL), ==, (gssize) size);
+      evp_event_loop_sock_recv_async (fixture->loop, fixture->socket,
+                                      size <= 64 * 1024 ? 64 * 1024 : 256 * 1024, NULL,
+                                      evp_test_ready_cb, &await);
+      if (i % 2 != 0)
+        {
+          evp_test_run_ready (fixture->loop);
+          g_assert_null (await.result);
+          g_assert_cmpint (send (fixture->peer, text, size, MSG_NOSIGNAL), ==, (gssize) size);
+        }
+      bytes = evp_event_loop_sock_recv_finish (fixture->loop, evp_test_await (&await), &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (g_bytes_get_size (bytes), ==, size);
+      g_ptr_array_add (parts, bytes);
+    }
+  for (guint i = 0; i < parts->len; i++)
+    {
+      gsize size;
+      const char *data = g_bytes_get_data (parts->pdata[i], &size);
+
+      g_assert_cmpint (data[0], ==, i + 1);
+      g_assert_cmpint (data[size / 2], ==, i + 1);
+      g_assert_cmpint (data[size - 1], ==, i + 1);
+    }
+}
+
 /* Rules: K-13 */
 static void
 test_connect_again (Fixture      *fixture,
@@ -341,6 +388,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   add ("replaced", test_replaced);
+  add ("sizes", test_sizes);
   add ("connect-again", test_connect_again);
   add ("no-descriptors", test_no_descriptors);
   add ("closed-and-reused", test_closed_and_reused);
