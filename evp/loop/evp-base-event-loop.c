@@ -101,11 +101,24 @@ evp_loop_is_fast_class (gpointer klass)
   return FALSE;
 }
 
+/* These two from any thread: what another thread is told may be over by then, but it is no race. */
+static gboolean
+is_closed (EvpLoopCore *core)
+{
+  return __atomic_load_n (&core->closed, __ATOMIC_RELAXED);
+}
+
+static gboolean
+is_turning (EvpLoopCore *core)
+{
+  return __atomic_load_n (&core->running, __ATOMIC_ACQUIRE) || __atomic_load_n (&core->depth, __ATOMIC_RELAXED) > 0;
+}
+
 static gboolean
 check_open (EvpLoopCore *core,
             GError     **error)
 {
-  if (G_UNLIKELY (core->closed))
+  if (G_UNLIKELY (is_closed (core)))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
                            _("The event loop is closed; make a new one"));
@@ -150,7 +163,7 @@ evp_base_event_loop_run_forever (EvpAbstractEventLoop *loop,
 
   if (!check_open (core, error))
     return FALSE;
-  if (core->depth > 0
+  if (__atomic_load_n (&core->depth, __ATOMIC_RELAXED) > 0
       || !__atomic_compare_exchange_n (&core->running, &idle, 1, FALSE, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_RUNNING, _("The event loop is already running"));
@@ -185,7 +198,8 @@ evp_base_event_loop_run_forever (EvpAbstractEventLoop *loop,
 static void
 evp_base_event_loop_stop (EvpAbstractEventLoop *loop)
 {
-  __atomic_store_n (&PRIVATE (loop)->core->stopping, 1, __ATOMIC_RELAXED);
+  /* whoever sees it sees what was done before it */
+  __atomic_store_n (&PRIVATE (loop)->core->stopping, 1, __ATOMIC_RELEASE);
 }
 
 static gboolean
@@ -193,9 +207,9 @@ evp_base_event_loop_is_running (EvpAbstractEventLoop *loop)
 {
   EvpLoopCore *core = PRIVATE (loop)->core;
 
-  if (core->closed || core->fork_generation != evp_os_fork_generation ())
+  if (is_closed (core) || core->fork_generation != evp_os_fork_generation ())
     return FALSE;
-  if (__atomic_load_n (&core->running, __ATOMIC_ACQUIRE) || core->depth > 0)
+  if (is_turning (core))
     return TRUE;
   /* adopted: the context is iterated by this thread, or by another one */
   if (g_main_context_is_owner (core->context))
@@ -209,7 +223,7 @@ evp_base_event_loop_is_running (EvpAbstractEventLoop *loop)
 static gboolean
 evp_base_event_loop_is_closed (EvpAbstractEventLoop *loop)
 {
-  return PRIVATE (loop)->core->closed;
+  return is_closed (PRIVATE (loop)->core);
 }
 
 static void
@@ -228,10 +242,9 @@ evp_base_event_loop_close (EvpAbstractEventLoop *loop,
 {
   EvpLoopCore *core = PRIVATE (loop)->core;
 
-  if (core->closed)
+  if (is_closed (core))
     return TRUE;
-  if ((__atomic_load_n (&core->running, __ATOMIC_ACQUIRE) || core->depth > 0)
-      && core->fork_generation == evp_os_fork_generation ())
+  if (is_turning (core) && core->fork_generation == evp_os_fork_generation ())
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_RUNNING,
                            _("A running event loop cannot be closed; stop it first"));

@@ -51,7 +51,7 @@ struct _EvpLoopCore
   guint32 generation;         /* stamps what is queued now */
   guint32 round;              /* what is stamped up to here belongs to the current round */
   guint slow;                 /* atomic; EvpLoopSlow: why call_soon takes the long way */
-  guint depth;                /* of nested dispatches */
+  guint depth;                /* of nested dispatches; written atomically, since anybody may ask whether the loop runs */
   guint n_queued_watches;     /* descriptors that were found ready and whose callbacks have not run yet */
   gboolean may_deliver;       /* what a reentrant watch finds may be delivered from its callback */
 
@@ -66,7 +66,7 @@ struct _EvpLoopCore
   int running;                /* atomic: run_forever() runs */
   int stopping;               /* atomic: stop() was called */
   int sleeping;               /* atomic: the context may be polling; see evp_loop_core_wake() */
-  gboolean closed;
+  gboolean closed;            /* written atomically, too */
   gboolean debug;             /* see evp_loop_core_set_debug() */
   gboolean measuring;         /* each callback is timed: in debug mode, and for Sysprof */
   guint fork_generation;

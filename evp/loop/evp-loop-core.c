@@ -126,7 +126,7 @@ evp_loop_core_close (EvpLoopCore *self)
   EvpHandle *handle;
 
   /* user data is released below, which runs foreign code: it finds a closed loop */
-  self->closed = TRUE;
+  __atomic_store_n (&self->closed, TRUE, __ATOMIC_RELAXED);
   evp_loop_core_set_slow (self, EVP_LOOP_SLOW_CLOSED, TRUE);
 
   g_clear_object (&self->spare_task);
@@ -476,7 +476,7 @@ harvest (EvpLoopCore *self)
 static inline gboolean
 must_stop (EvpLoopCore *self)
 {
-  return G_UNLIKELY (__atomic_load_n (&self->stopping, __ATOMIC_RELAXED))
+  return G_UNLIKELY (__atomic_load_n (&self->stopping, __ATOMIC_ACQUIRE))
          && self->main_loop != NULL && self->depth == self->run_depth + 1;
 }
 
@@ -621,12 +621,12 @@ evp_loop_core_turn (EvpLoopCore *self,
   loop = g_object_ref (self->loop);
   __atomic_store_n (&self->pool.owner, evp_handle_thread_token (), __ATOMIC_RELAXED);
   previous = evp_running_loop_push (loop);
-  self->depth++;
+  __atomic_store_n (&self->depth, self->depth + 1, __ATOMIC_RELAXED);
   if (G_UNLIKELY (evp_trace_is_active ()))
     turn_marked (self, polled);
   else
     turn (self, polled);
-  self->depth--;
+  __atomic_store_n (&self->depth, self->depth - 1, __ATOMIC_RELAXED);
   evp_running_loop_pop (previous);
   __atomic_store_n (&self->pool.owner, owner, __ATOMIC_RELAXED);
   g_object_unref (loop);

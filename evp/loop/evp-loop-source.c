@@ -71,7 +71,7 @@ is_ready (EvpLoopCore *core)
 {
   return core->ready.head != NULL
          || !evp_inbox_is_empty (&core->inbox)
-         || (__atomic_load_n (&core->stopping, __ATOMIC_RELAXED) && core->main_loop != NULL
+         || (__atomic_load_n (&core->stopping, __ATOMIC_ACQUIRE) && core->main_loop != NULL
              && core->depth == core->run_depth);
 }
 

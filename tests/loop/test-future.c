@@ -1134,6 +1134,12 @@ other_loop_thread (gpointer data)
   return g_steal_pointer (&error);
 }
 
+static void
+runs_cb (gpointer user_data)
+{
+  g_atomic_int_set ((int *) user_data, TRUE);
+}
+
 /* Rules: U-11 */
 static void
 test_chain_across_loops (Fixture      *fixture,
@@ -1151,9 +1157,14 @@ test_chain_across_loops (Fixture      *fixture,
       g_autoptr (EvpFuture) here = evp_event_loop_create_future (fixture->loop);
       g_autoptr (EvpFuture) there = evp_event_loop_create_future (other);
       Worker worker = { there, 0, { FALSE } };
+      int runs = FALSE; /* atomic */
 
       evp_future_chain (here, there);
+      g_assert_nonnull (evp_event_loop_call_soon (other, runs_cb, &runs, NULL, NULL));
       thread = g_thread_new ("other-loop", other_loop_thread, &worker);
+      /* until it runs, the loop and its futures are still ours */
+      while (!g_atomic_int_get (&runs))
+        g_thread_yield ();
       if (backwards)
         {
           evp_future_cancel (there);
