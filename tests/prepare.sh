@@ -46,6 +46,7 @@ packages_for ()
       command -v npm >/dev/null 2>&1 || echo npm
       echo glib-networking libgnutls28-dev  # TLS, and the certificates that its tests make
       echo libsoup-3.0-dev gir1.2-soup-3.0 nghttp2-server  # HTTP over connections of ours
+      echo valgrind                         # memory, looked at once more
       echo libssl-dev                       # <evp/evp.h> beside <openssl/evp.h>
       echo openssl                          # certificates, in the examples
       echo python3-docutils gi-docgen       # manual page and reference

@@ -5,22 +5,27 @@
 #
 #   1. everything, built with the default compiler,
 #   2. the C tests of the lower floors, built with clang, without introspection and io_uring,
-#   3. the C tests under the address and undefined-behaviour sanitizers, leaks included.
+#   3. the C tests under the address and undefined-behaviour sanitizers, leaks included,
+#   4. the C tests under the thread sanitizer,
+#   5. the C tests under valgrind: of the floors that talk to the kernel; with --all, of all.
 #
 # The last line is "N passed, N failed, N skipped", counted case by case.
 #
 #   sh tests/run.sh            all of it
 #   sh tests/run.sh --quick    only 1
+#   sh tests/run.sh --all      with what takes longest, too: stress and net in 4, every floor in 5
 
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 
 quick=false
+all=false
 for argument in "$@"; do
   case $argument in
     --quick) quick=true ;;
-    *) echo "usage: sh tests/run.sh [--quick]" >&2; exit 2 ;;
+    --all) all=true ;;
+    *) echo "usage: sh tests/run.sh [--quick | --all]" >&2; exit 2 ;;
   esac
 done
 
@@ -35,16 +40,23 @@ unset G_DEBUG G_MESSAGES_DEBUG G_ENABLE_DIAGNOSTIC DESTDIR MESON_TESTTHREADS
 # what report.py gets to read: the logs of meson, and what did not even come so far
 results=
 
+# what the tests are started with
+around=
+
 # run LABEL DIR, then the arguments for "meson test"
 run ()
 {
   label=$1
   dir=$2
   shift 2
-  rm -f "$dir"/meson-logs/testlog*
+  testlog=testlog
+  if [ "$1" = --setup ]; then
+    testlog=testlog-$2
+  fi
+  rm -f "$dir/meson-logs/$testlog".*
   # whether they all passed is for report.py to find out, from the log
-  "$meson" test -C "$dir" --no-rebuild --print-errorlogs "$@"
-  results="$results $label=$dir/meson-logs/testlog.json"
+  $around "$meson" test -C "$dir" --no-rebuild --print-errorlogs "$@"
+  results="$results $label=$dir/meson-logs/$testlog.json"
 }
 
 cannot ()
@@ -97,6 +109,38 @@ if ! $quick; then
       --no-suite house --no-suite interop --no-suite bench --no-suite doc
   else
     cannot sanitizers built
+  fi
+  unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
+
+  say "4. Thread sanitizer"
+  # it warns of a fence, which is between us and the kernel
+  if ! configure "$top/_build-threads" -Dintrospection=disabled -Dexamples=false \
+         -Db_sanitize=thread; then
+    cannot threads configured
+  elif build "$top/_build-threads"; then
+    # the sanitizer of this compiler may not know the addresses that the kernel picks
+    if setarch -R true 2>/dev/null; then
+      around='setarch -R'
+    fi
+    if $all; then
+      run threads "$top/_build-threads" --setup tsan
+    else
+      run threads "$top/_build-threads" --setup tsan --no-suite stress --no-suite net
+    fi
+    around=
+  else
+    cannot threads built
+  fi
+
+  say "5. Valgrind"
+  if [ ! -f "$top/_build/build.ninja" ]; then
+    cannot valgrind configured
+  elif ! command -v valgrind >/dev/null 2>&1; then
+    echo "There is no valgrind here: left out."
+  elif $all; then
+    run valgrind "$top/_build" --setup valgrind
+  else
+    run valgrind "$top/_build" --setup valgrind --suite base --suite os --suite selector --suite watcher
   fi
 fi
 

@@ -44,6 +44,9 @@ set_up (Fixture      *fixture,
   if (!kind->adopted)
     fixture->context = evp_event_loop_dup_main_context (fixture->loop);
   evp_event_loop_set_exception_handler (fixture->loop, report_cb, fixture, NULL);
+  /* where everything is slow, a callback is no news */
+  if (evp_test_is_slow () && EVP_IS_BASE_EVENT_LOOP (fixture->loop))
+    evp_base_event_loop_set_slow_callback_duration (EVP_BASE_EVENT_LOOP (fixture->loop), 5.0);
 }
 
 static void

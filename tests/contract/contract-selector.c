@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-error.h"
+#include "evp/selector/evp-select-selector.h"
 #include "support/evp-test-support.h"
 
 #include <errno.h>
@@ -515,6 +516,11 @@ test_signal (Fixture      *f,
   struct itimerval often = { { 0, 3000 }, { 0, 3000 } };
   struct itimerval never = { { 0, 0 }, { 0, 0 } };
 
+  if (evp_test_has_valgrind () && EVP_IS_SELECT_SELECTOR (f->selector))
+    {
+      g_test_skip ("valgrind 3.19 hands the kernel an address of its own when pselect() is tried again");
+      return;
+    }
   watch (f->selector, f->pipe[0], READ);
   g_atomic_int_set (&signal_count, 10);
   g_assert_cmpint (sigaction (SIGALRM, &action, &saved), ==, 0);

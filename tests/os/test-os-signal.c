@@ -194,8 +194,14 @@ test_many_subscribers (void)
 static void
 test_realtime (void)
 {
-  EvpOsSignalSubscriber *self = subscriber_for (SIGRTMAX);
+  EvpOsSignalSubscriber *self;
 
+  if (evp_test_has_valgrind ())
+    {
+      g_test_skip ("valgrind keeps the last signal for itself");
+      return;
+    }
+  self = subscriber_for (SIGRTMAX);
   raise (SIGRTMAX);
   g_assert_cmpuint (evp_os_signal_take_count (self, SIGRTMAX), ==, 1);
   evp_os_signal_subscriber_free (self);

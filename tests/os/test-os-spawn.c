@@ -580,7 +580,7 @@ test_signal_storm (void)
   g_atomic_int_set (&wrong_process, 0);
   signal (SIGUSR1, handler_cb);
   thread = g_thread_new ("storm", group_storm_thread, &done);
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < (evp_test_is_slow () ? 10 : 100); i++)
     {
       int returncode = run (&request);
 
@@ -629,12 +629,12 @@ static void
 test_large_parent (void)
 {
   EvpOsSpawnRequest request = REQUEST (.argv = ARGV (evp_test_child_path (), "exit", "0"));
-  const gsize size = 300 * 1024 * 1024;
+  const gsize size = (evp_test_is_slow () ? 30 : 300) * 1024 * 1024;
   char *memory = g_malloc (size);
 
   for (gsize i = 0; i < size; i += 4096)
     memory[i] = (char) i;
-  for (int i = 0; i < 50; i++)
+  for (int i = 0; i < (evp_test_is_slow () ? 5 : 50); i++)
     g_assert_cmpint (run (&request), ==, 0);
   g_assert_cmpint (memory[4096 * 5], ==, (char) (4096 * 5));
   g_free (memory);
@@ -648,7 +648,7 @@ test_many (void)
   EvpOsSpawnRequest bad = REQUEST (.argv = ARGV ("/nonexistent/program"));
   EvpTestLeaks leaks = evp_test_leaks_begin ();
 
-  for (int i = 0; i < 500; i++)
+  for (int i = 0; i < (evp_test_is_slow () ? 50 : 500); i++)
     {
       pid_t pid;
       int pidfd;

@@ -22,6 +22,32 @@ struct _EvpTestDeadline
   GThread *thread;
 };
 
+gboolean
+evp_test_is_slow (void)
+{
+  return g_getenv ("EVP_TEST_SLOW") != NULL;
+}
+
+gboolean
+evp_test_has_valgrind (void)
+{
+  return g_getenv ("EVP_TEST_VALGRIND") != NULL;
+}
+
+/*
+ * Valgrind grows the stack when it is used, but not for the handler of a signal that comes just then: all that
+ * a test needs is used once before.
+ */
+static void __attribute__ ((constructor))
+use_stack (void)
+{
+  volatile char stack[512 * 1024];
+
+  if (evp_test_has_valgrind ())
+    for (gsize i = sizeof stack; i > 0; i -= 1024)
+      stack[i - 1] = 0;
+}
+
 static gpointer
 deadline_thread (gpointer data)
 {
@@ -49,7 +75,7 @@ evp_test_deadline_start (guint       seconds,
   self->what = g_strdup (what);
   /* sanitizers and valgrind are slow; a deadline is there to end what hangs, not to judge speed */
   self->end = g_get_monotonic_time () + (gint64) seconds * G_USEC_PER_SEC
-              * (g_getenv ("EVP_TEST_SLOW") != NULL ? 20 : 1);
+              * (evp_test_is_slow () ? 20 : 1);
   self->thread = g_thread_new ("test-deadline", deadline_thread, self);
   return self;
 }

@@ -15,6 +15,11 @@ void             evp_test_deadline_stop  (EvpTestDeadline *deadline);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpTestDeadline, evp_test_deadline_stop)
 
+/* Everything takes many times as long here (a sanitizer, valgrind): do less of it. */
+gboolean    evp_test_is_slow       (void);
+/* Valgrind runs this, whose limits are not ours. */
+gboolean    evp_test_has_valgrind  (void);
+
 guint       evp_test_count_fds     (void); /* descriptors open in this process */
 guint       evp_test_count_threads (void);
 guint       evp_test_count_zombies (void); /* children of this process that nobody has reaped */
