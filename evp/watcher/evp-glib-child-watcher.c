@@ -28,8 +28,7 @@
  * context ([method@Evp.AbstractEventLoop.dup_main_context]).
  *
  * GLib itself reports a status that somebody else took as success. This class looks just before GLib
- * reaps, and so reports it as lost, but only where GLib uses pidfds (2.74 and newer on Linux; it costs a second
- * pidfd); elsewhere GLib's worker thread reaps, and only what was lost before the child was added is known.
+ * reaps, and so reports it as lost, but only where GLib uses pidfds (2.74 and newer on Linux); elsewhere GLib's worker thread reaps, and only what was lost before the child was added is known.
  *
  * All methods may be called from any thread.
  *
@@ -48,8 +47,7 @@ typedef struct
 typedef struct
 {
   EvpWatch *watch;
-  int pidfd;     /* for looking before GLib does; -1 if there is none */
-  gpointer tag;  /* of the pidfd */
+  GPollFD *poll; /* the source's own, on a pidfd; NULL: GLib's worker thread reaps */
   gboolean lost; /* seen before GLib looked */
 } SourceData;
 
@@ -60,44 +58,11 @@ static void evp_glib_child_watcher_iface_init (EvpAbstractChildWatcherInterface 
 G_DEFINE_TYPE_WITH_CODE (EvpGLibChildWatcher, evp_glib_child_watcher, EVP_TYPE_BASE_CHILD_WATCHER,
                          G_IMPLEMENT_INTERFACE (EVP_TYPE_CHILD_WATCHER, evp_glib_child_watcher_iface_init))
 
-/*
- * Whether GLib watches children by pidfds, and so reaps in its source's check(): the source then brings a
- * descriptor to the context.
- */
-static gboolean
-glib_uses_pidfds (void)
-{
-  static gsize answer = 0;
-
-  if (g_once_init_enter (&answer))
-    {
-      g_autoptr (GMainContext) context = g_main_context_new ();
-      GSource *source = g_child_watch_source_new (getpid ());
-      int n_before, n_with, priority, timeout;
-      GPollFD fds[8];
-
-      g_main_context_acquire (context);
-      g_main_context_prepare (context, &priority);
-      n_before = g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds));
-      g_main_context_check (context, priority, fds, 0);
-      g_source_attach (source, context);
-      g_main_context_prepare (context, &priority);
-      n_with = g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds));
-      g_main_context_check (context, priority, fds, 0);
-      g_source_destroy (source);
-      g_source_unref (source);
-      g_main_context_release (context);
-      g_once_init_leave (&answer, n_with > n_before ? 1 : 2);
-    }
-  return answer == 1;
-}
-
 static void
 source_data_clear (gpointer data)
 {
   SourceData *self = data;
 
-  evp_os_fd_close (self->pidfd);
   evp_watch_unref (self->watch);
 }
 
@@ -149,7 +114,9 @@ static GSourceCallbackFuncs source_data_funcs = {
 
 /*
  * GLib's check() reaps when its pidfd is readable, and takes whatever goes wrong then for success: it is
- * only asked once we have seen that there is a status, or that it is gone.
+ * only asked once we have seen that there is a status, or that it is gone. A pidfd of our own, added with
+ * g_source_add_unix_fd(), would not do: the source would be dispatched whenever that is readable, whatever
+ * check() says, and GLib's may not be yet.
  */
 static gboolean
 source_check (GSource *source)
@@ -157,7 +124,7 @@ source_check (GSource *source)
   SourceData *data = source->callback_data;
   EvpWaitResult result;
 
-  if (data == NULL || (g_source_query_unix_fd (source, data->tag) & G_IO_IN) == 0)
+  if (data == NULL || (data->poll->revents & G_IO_IN) == 0)
     return FALSE;
   result = evp_os_wait_look (data->watch->pid);
   data->lost = result == EVP_WAIT_LOST;
@@ -171,16 +138,16 @@ source_set_look (GSource    *source,
   static gsize initialized = 0;
   static GSourceFuncs funcs;
 
-  data->pidfd = glib_uses_pidfds () ? evp_os_pidfd_open (data->watch->pid, NULL) : EVP_FD_NONE;
-  if (data->pidfd < 0)
+  /* the one descriptor with which GLib has made it, if it has */
+  if (source->poll_fds == NULL)
     return;
+  data->poll = source->poll_fds->data;
   if (g_once_init_enter (&initialized))
     {
       funcs = g_child_watch_funcs;
       funcs.check = source_check;
       g_once_init_leave (&initialized, 1);
     }
-  data->tag = g_source_add_unix_fd (source, data->pidfd, G_IO_IN);
   g_source_set_funcs (source, &funcs);
 }
 
