@@ -51,8 +51,11 @@ packages_for ()
       echo openssl                          # certificates, in the examples
       echo python3-docutils gi-docgen       # manual page and reference
       echo libgtk-4-dev gir1.2-gtk-4.0 xvfb xauth  # the loop under a GtkApplication
-      echo libpython3-testsuite             # CPython's own tests of asyncio
       echo python3-aiohttp python3-websockets python3-dbus-next python3-uvicorn python3-httpx dbus-daemon  # on our loop
+      ;;
+    asyncio)
+      # CPython's own tests of asyncio, for the Python that is there by now
+      echo "libpython$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite"
       ;;
   esac
 }
@@ -90,26 +93,9 @@ check_without_apt ()
   fi
 }
 
-features=
-
-prepare ()
+# Those of each NEED that are missing.
+install_packages ()
 {
-  say "Looking for what is needed"
-
-  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
-    check_without_apt
-    return
-  fi
-
-  # what could be installed is not left out in silence when something is wrong with it
-  features="-Dnls=enabled -Dio_uring=enabled"
-  for need in "$@"; do
-    case $need in
-      languages) features="$features -Dintrospection=enabled -Dpython=enabled" ;;
-      tests) features="$features -Dgjs=enabled -Dvapi=enabled -Dman=enabled -Ddocumentation=enabled" ;;
-    esac
-  done
-
   missing=
   for need in "$@"; do
     for package in $(packages_for "$need"); do
@@ -119,7 +105,6 @@ prepare ()
     done
   done
   if [ -z "$missing" ]; then
-    echo "Everything is there."
     return
   fi
   echo "Missing:$missing"
@@ -144,6 +129,34 @@ prepare ()
       die "The packages could not be installed; the lines above say why."
     }
   echo "Done."
+}
+
+features=
+
+prepare ()
+{
+  say "Looking for what is needed"
+
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    check_without_apt
+    return
+  fi
+
+  # what could be installed is not left out in silence when something is wrong with it
+  features="-Dnls=enabled -Dio_uring=enabled"
+  for need in "$@"; do
+    case $need in
+      languages) features="$features -Dintrospection=enabled -Dpython=enabled" ;;
+      tests) features="$features -Dgjs=enabled -Dvapi=enabled -Dman=enabled -Ddocumentation=enabled" ;;
+    esac
+  done
+
+  install_packages "$@"
+  for need in "$@"; do
+    if [ "$need" = tests ]; then
+      install_packages asyncio
+    fi
+  done
 }
 
 # What checks the types for TypeScript comes from npm, in the versions that its package-lock.json
