@@ -55,12 +55,16 @@ mount --bind /dev "$root/dev"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# a proxy between us and npm's registry may have a certificate that only this machine knows
+if [ -r "${NODE_EXTRA_CA_CERTS-}" ]; then
+  cp "$NODE_EXTRA_CA_CERTS" "$root/root/certificates.pem"
+fi
 git clone -q --no-hardlinks "$top" "$root/libevp"
 
 inside ()
 {
   echo "In the fresh machine: $*"
-  env -i HOME=/root TERM="${TERM-dumb}" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  env -i HOME=/root TERM="${TERM-dumb}" NODE_EXTRA_CA_CERTS=/root/certificates.pem PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     chroot "$root" sh -c 'cd /libevp && exec "$@"' sh "$@"
 }
 

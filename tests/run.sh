@@ -50,7 +50,7 @@ run ()
   dir=$2
   shift 2
   testlog=testlog
-  if [ "$1" = --setup ]; then
+  if [ "${1-}" = --setup ]; then
     testlog=testlog-$2
   fi
   rm -f "$dir/meson-logs/$testlog".*
@@ -71,7 +71,7 @@ find_meson
 
 say "1. Everything"
 # shellcheck disable=SC2086
-if ! configure "$top/_build" -Dtests=true -Dexamples=true -Dwerror=true $features; then
+if ! configure "$top/_build" -Dtests=true -Dexamples=true -Dcontract=true -Dwerror=true $features; then
   cannot everything configured
 else
   sed -n '/^  Features/,/^$/p' "$log"
