@@ -130,6 +130,9 @@ post_by_slot (EvpAbstractEventLoop *self,
  * Calls of one thread run in their order. If the loop is closed before the callback ran, the
  * data is released by the thread that closes.
  *
+ * @callback may run before this returns, and drop what it holds of the loop: the calling thread needs a
+ * reference of its own to @self, as for every method that threads share.
+ *
  * May be called from any thread. O(1).
  *
  * Errors: %EVP_ERROR_LOOP_CLOSED.

@@ -628,7 +628,6 @@ worker_thread (gpointer data)
   Worker *self = data;
   g_autoptr (GError) error = NULL;
 
-  self->thread = g_thread_self ();
   self->loop = new_loop ();
   self->child.stop = self->loop;
   evp_event_loop_call_soon (self->loop, worker_add_cb, self, NULL, &error);
@@ -648,7 +647,7 @@ start_workers_cb (gpointer user_data)
   Worker *workers = user_data;
 
   for (int i = 0; i < 4; i++)
-    g_thread_unref (g_thread_new ("worker", worker_thread, &workers[i]));
+    workers[i].thread = g_thread_new ("worker", worker_thread, &workers[i]);
 }
 
 /* Rules: W-2, W-26, W-38, W-39, W-44, W-46, W-60, Z-42 */
@@ -673,6 +672,8 @@ test_threads (Fixture      *f,
       g_assert_cmpint (workers[i].child.returncode, ==, 5);
       g_assert_true (workers[i].child.thread == workers[i].thread);
       g_assert_cmpint (workers[i].child.n_destroyed, ==, 1);
+      /* the thread that posts last must not see its loop finalized meanwhile */
+      g_thread_join (workers[i].thread);
     }
 }
 

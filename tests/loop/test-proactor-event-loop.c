@@ -310,12 +310,15 @@ readable_cb (int      fd,
 /* Operations that complete each time the loop looks keep nobody from being told of descriptors. */
 /* Rules: I-3 */
 static void
-test_busy (void)
+test_busy (gconstpointer data)
 {
+  gboolean one_round = GPOINTER_TO_INT (data);
   Busy busy = { .loop = evp_proactor_event_loop_new (NULL, NULL) };
   char buffer[1];
   g_autoptr (EvpOperation) operation = NULL;
 
+  if (one_round)
+    g_object_set (busy.loop, "turn-budget", 0.0, NULL);
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, busy.fds), ==, 0);
   g_assert_cmpint (pipe (busy.pipe), ==, 0);
   g_assert_true (evp_event_loop_add_reader (busy.loop, busy.pipe[0], readable_cb, &busy, NULL, NULL));
@@ -325,7 +328,9 @@ test_busy (void)
   g_assert_cmpint (write (busy.fds[1], "x", 1), ==, 1);
   g_assert_true (evp_loop_submit_operation (busy.loop, operation, NULL));
   evp_test_run_until (busy.loop, &busy.stopped);
-  g_assert_cmpuint (busy.n_more, <=, 20);
+  /* otherwise as many as there is time for in a turn */
+  if (one_round)
+    g_assert_cmpuint (busy.n_more, <=, 20);
 
   g_assert_true (evp_event_loop_close (busy.loop, NULL));
   g_assert_finalize_object (busy.loop);
@@ -346,7 +351,8 @@ main (int    argc,
   g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
-  g_test_add_func ("/evp/loop/proactor-event-loop/busy", test_busy);
+  g_test_add_data_func ("/evp/loop/proactor-event-loop/busy", GINT_TO_POINTER (FALSE), test_busy);
+  g_test_add_data_func ("/evp/loop/proactor-event-loop/busy/one-round", GINT_TO_POINTER (TRUE), test_busy);
 
   return g_test_run ();
 }

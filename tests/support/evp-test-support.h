@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpTestDeadline, evp_test_deadline_stop)
 gboolean    evp_test_is_slow       (void);
 /* Valgrind runs this, whose limits are not ours. */
 gboolean    evp_test_has_valgrind  (void);
+/* The thread sanitizer is in this program: signals come only where it knows the call that waits. */
+gboolean    evp_test_has_tsan      (void);
 
 guint       evp_test_count_fds     (void); /* descriptors open in this process */
 guint       evp_test_count_threads (void);

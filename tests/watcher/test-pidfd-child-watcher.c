@@ -213,6 +213,7 @@ typedef struct
   EvpAbstractEventLoop *loop;
   EvpAbstractChildWatcher *watcher;
   Child *child;
+  GThread *thread;
 } Foreign;
 
 static gpointer
@@ -233,7 +234,9 @@ foreign_thread (gpointer data)
 static void
 foreign_cb (gpointer user_data)
 {
-  g_thread_unref (g_thread_new ("foreign", foreign_thread, user_data));
+  Foreign *self = user_data;
+
+  self->thread = g_thread_new ("foreign", foreign_thread, self);
 }
 
 /* Rules: W-2, W-51, W-54 */
@@ -243,13 +246,14 @@ test_foreign_thread (Fixture      *f,
 {
   g_autoptr (GError) error = NULL;
   Child child = { .stop = f->loop };
-  Foreign foreign = { f->loop, f->watcher, &child };
+  Foreign foreign = { f->loop, f->watcher, &child, NULL };
 
   child.pid = evp_test_spawn_child ("pause", NULL);
   evp_event_loop_set_debug (f->loop, TRUE); /* refuses what comes from other threads */
   evp_event_loop_call_soon (f->loop, foreign_cb, &foreign, NULL, &error);
   g_assert_no_error (error);
   test_loop_run (f->loop);
+  g_thread_join (foreign.thread);
   g_assert_cmpint (child.returncode, ==, -SIGKILL);
   g_assert_true (child.thread == g_thread_self ());
   wait_for_threads (f->leaks.threads);
