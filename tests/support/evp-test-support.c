@@ -5,12 +5,14 @@
 #include "support/evp-test-support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct _EvpTestDeadline
 {
@@ -131,10 +133,45 @@ evp_test_count_fds (void)
   return count_entries ("/proc/self/fd") - 1; /* one of them was the directory itself */
 }
 
+/* Whether the thread is on its way out: one that was joined may still be listed for a moment. */
+static gboolean
+thread_is_ending (const char *tid)
+{
+  enum { PF_EXITING = 0x4 };
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/stat", tid);
+  char stat[1024];
+  const char *after_name;
+  guint flags;
+  ssize_t n;
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  g_assert_true (fd >= 0 || errno == ENOENT || errno == ESRCH);
+  if (fd < 0)
+    return TRUE;
+  n = read (fd, stat, sizeof stat - 1);
+  g_assert_true (n > 0 || errno == ESRCH);
+  close (fd);
+  if (n <= 0)
+    return TRUE;
+  stat[n] = '\0';
+  after_name = strrchr (stat, ')');
+  g_assert_nonnull (after_name);
+  g_assert_cmpint (sscanf (after_name, ") %*c %*d %*d %*d %*d %*d %u", &flags), ==, 1);
+  return (flags & PF_EXITING) != 0;
+}
+
 guint
 evp_test_count_threads (void)
 {
-  return count_entries ("/proc/self/task");
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *tid;
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while ((tid = g_dir_read_name (dir)) != NULL)
+    if (!thread_is_ending (tid))
+      n++;
+  return n;
 }
 
 guint
@@ -202,10 +239,7 @@ evp_test_wait_for_threads (guint n_threads)
 void
 evp_test_leaks_check (EvpTestLeaks *before)
 {
-  /*
-   * A thread that was joined may still be listed for a moment: now, so we wait a little, and then, so
-   * there may be fewer. One that ends closes its descriptors first.
-   */
+  /* threads that nobody joins may take a moment to go; one that ends closes its descriptors first */
   evp_test_wait_for_threads (before->threads);
   g_assert_cmpuint (evp_test_count_fds (), ==, before->fds);
   g_assert_cmpuint (evp_test_count_zombies (), ==, before->zombies);
