@@ -27,8 +27,9 @@
  * there is neither, it runs in the thread-default main context of the caller. The loop needs a main
  * context ([method@Evp.AbstractEventLoop.dup_main_context]).
  *
- * GLib itself reports a status that somebody else took as success. This class looks just before GLib
- * reaps, and so reports it as lost, but only where GLib uses pidfds (2.74 and newer on Linux); elsewhere GLib's worker thread reaps, and only what was lost before the child was added is known.
+ * GLib itself reports a status that somebody else took as success. Where GLib uses pidfds (2.74 and newer on
+ * Linux), its source tells when, and this class takes the status, and so reports it as lost. Elsewhere GLib's
+ * worker thread reaps, and only what was lost before the child was added is known.
  *
  * All methods may be called from any thread.
  *
@@ -43,14 +44,6 @@ typedef struct
   GSource *source; /* (owned) (nullable) */
 } GLibWatch;
 
-/* What a source has; a g_atomic_rc_box. The context's thread only, once the source is attached. */
-typedef struct
-{
-  EvpWatch *watch;
-  GPollFD *poll; /* the source's own, on a pidfd; NULL: GLib's worker thread reaps */
-  gboolean lost; /* seen before GLib looked */
-} SourceData;
-
 static EvpAbstractChildWatcherInterface own_table;
 
 static void evp_glib_child_watcher_iface_init (EvpAbstractChildWatcherInterface *iface);
@@ -58,94 +51,56 @@ static void evp_glib_child_watcher_iface_init (EvpAbstractChildWatcherInterface 
 G_DEFINE_TYPE_WITH_CODE (EvpGLibChildWatcher, evp_glib_child_watcher, EVP_TYPE_BASE_CHILD_WATCHER,
                          G_IMPLEMENT_INTERFACE (EVP_TYPE_CHILD_WATCHER, evp_glib_child_watcher_iface_init))
 
-static void
-source_data_clear (gpointer data)
-{
-  SourceData *self = data;
-
-  evp_watch_unref (self->watch);
-}
-
-static void
-source_data_ref (gpointer data)
-{
-  g_atomic_rc_box_acquire (data);
-}
-
-static void
-source_data_unref (gpointer data)
-{
-  g_atomic_rc_box_release_full (data, source_data_clear);
-}
-
+/* Where GLib's worker thread has reaped. */
 static void
 child_cb (GPid     pid,
           int      wait_status,
           gpointer user_data)
 {
-  SourceData *data = user_data;
-  g_autoptr (EvpChildHandler) handler = evp_watch_take (data->watch);
-  gboolean lost = data->lost && wait_status == 0;
-  EvpWatch *watch;
+  EvpWatch *watch = user_data;
+  g_autoptr (EvpChildHandler) handler = evp_watch_take (watch);
 
   if (handler == NULL)
     return;
-  watch = evp_watch_ref (data->watch);
   watch->funcs->stop (watch);
-  evp_watch_tell (handler, lost ? EVP_WAIT_LOST : EVP_WAIT_EXITED, evp_returncode_from_wait_status (wait_status));
-  evp_watch_unref (watch);
+  evp_watch_tell (handler, EVP_WAIT_EXITED, evp_returncode_from_wait_status (wait_status));
 }
 
-static void
-source_data_get (gpointer     user_data,
-                 GSource     *source,
-                 GSourceFunc *func,
-                 gpointer    *data)
-{
-  *func = G_SOURCE_FUNC (child_cb);
-  *data = user_data;
-}
-
-static GSourceCallbackFuncs source_data_funcs = {
-  .ref = source_data_ref,
-  .unref = source_data_unref,
-  .get = source_data_get,
-};
-
-/*
- * GLib's check() reaps when its pidfd is readable, and takes whatever goes wrong then for success: it is
- * only asked once we have seen that there is a status, or that it is gone. A pidfd of our own, added with
- * g_source_add_unix_fd(), would not do: the source would be dispatched whenever that is readable, whatever
- * check() says, and GLib's may not be yet.
- */
 static gboolean
 source_check (GSource *source)
 {
-  SourceData *data = source->callback_data;
-  EvpWaitResult result;
+  GPollFD *pidfd = source->poll_fds->data;
 
-  if (data == NULL || (data->poll->revents & G_IO_IN) == 0)
-    return FALSE;
-  result = evp_os_wait_look (data->watch->pid);
-  data->lost = result == EVP_WAIT_LOST;
-  return result != EVP_WAIT_RUNNING && g_child_watch_funcs.check (source);
+  return (pidfd->revents & G_IO_IN) != 0;
 }
 
-static void
-source_set_look (GSource    *source,
-                 SourceData *data)
+static gboolean
+source_dispatch (GSource     *source,
+                 GSourceFunc  callback,
+                 gpointer     user_data)
 {
-  static gsize initialized = 0;
-  static GSourceFuncs funcs;
+  return evp_watch_finish (user_data) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
 
-  /* the one descriptor with which GLib has made it, if it has */
+/*
+ * GLib takes whatever goes wrong when it reaps for success, a status that somebody else took too. Where its
+ * source waits for a pidfd, we reap when that is readable: in one step that tells the one from the other.
+ */
+static void
+source_set_reaps (GSource *source)
+{
+  static GSourceFuncs funcs;
+  static gsize initialized = 0;
+
+  /* without a pidfd GLib has no descriptor in it */
   if (source->poll_fds == NULL)
     return;
-  data->poll = source->poll_fds->data;
   if (g_once_init_enter (&initialized))
     {
       funcs = g_child_watch_funcs;
+      funcs.prepare = NULL;
       funcs.check = source_check;
+      funcs.dispatch = source_dispatch;
       g_once_init_leave (&initialized, 1);
     }
   g_source_set_funcs (source, &funcs);
@@ -160,19 +115,29 @@ dup_context (EvpChildHandler *handler)
   return loop != NULL ? evp_event_loop_dup_main_context (loop) : g_main_context_ref_thread_default ();
 }
 
-/* FALSE if the watch has left the table meanwhile. */
+/* GLib got no pidfd, because somebody took the child just now; not because there was no descriptor left. */
+static gboolean
+source_came_too_late (GSource *source,
+                      GPid     pid)
+{
+  return source->poll_fds == NULL && evp_os_wait_look (pid) == EVP_WAIT_LOST
+         && !g_child_watch_funcs.check (source); /* which has the status if it reaped already */
+}
+
+/* FALSE if the watch has left the table meanwhile, or does so now because its child is lost. */
 static gboolean
 glib_watch_start (GLibWatch    *self,
                   GMainContext *context)
 {
   GSource *source = g_child_watch_source_new (self->parent.pid), *former;
-  SourceData *data = g_atomic_rc_box_new0 (SourceData);
+  g_autoptr (EvpChildHandler) lost = NULL;
   gboolean live;
 
-  data->watch = evp_watch_ref (&self->parent);
   g_source_set_name (source, "EvpGLibChildWatcher");
-  g_source_set_callback_indirect (source, data, &source_data_funcs);
-  source_set_look (source, data);
+  g_source_set_callback (source, G_SOURCE_FUNC (child_cb), evp_watch_ref (&self->parent), evp_watch_unref);
+  source_set_reaps (source);
+  if (source_came_too_late (source, self->parent.pid))
+    lost = evp_watch_take (&self->parent);
 
   g_mutex_lock (&self->parent.table->lock);
   live = self->parent.handler != NULL;
@@ -188,6 +153,8 @@ glib_watch_start (GLibWatch    *self,
   if (live)
     g_source_attach (source, context);
   g_source_unref (source);
+  if (lost != NULL)
+    evp_watch_tell (lost, EVP_WAIT_LOST, 0);
   return live;
 }
 
