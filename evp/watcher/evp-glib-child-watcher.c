@@ -29,7 +29,7 @@
  *
  * GLib itself reports a status that somebody else took as success. Where GLib uses pidfds (2.74 and newer on
  * Linux), its source tells when, and this class takes the status, and so reports it as lost. Elsewhere GLib's
- * worker thread reaps, and only what was lost before the child was added is known.
+ * worker thread reaps: only what was lost before the child was added is known then, and no processor time.
  *
  * All methods may be called from any thread.
  *

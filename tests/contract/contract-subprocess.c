@@ -93,7 +93,8 @@ test_cpu_time (Fixture *f)
   g_assert_cmpfloat (cpu_time, ==, evp_subprocess_get_cpu_time (child));
   g_assert_cmpfloat (cpu_time, ==, at_exit);
 #ifdef __linux__
-  if (!EVP_IS_GLIB_CHILD_WATCHER (f->watcher))
+  /* without pidfds GLib reaps for that watcher, and does not tell */
+  if (!EVP_IS_GLIB_CHILD_WATCHER (f->watcher) || cpu_time >= 0)
     {
       g_assert_cmpfloat (cpu_time, >, 0);
       g_assert_cmpfloat (cpu_time, <, (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC + 1);
