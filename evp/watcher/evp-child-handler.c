@@ -610,8 +610,8 @@ evp_child_handler_get_lost (EvpChildHandler *self)
  * its descendants that were waited for.
  *
  * The watchers of this library find it out on Linux, without a further system call, apart from
- * [class@Evp.GLibChildWatcher], to which GLib does not tell it. It is not known either if the exit
- * status was lost.
+ * [class@Evp.GLibChildWatcher] where GLib has no pidfds and does not tell it. It is not known either if
+ * the exit status was lost.
  *
  * May be called from any thread. O(1).
  *
