@@ -115,8 +115,14 @@ evp_handle_describe (EvpHandle *self)
 
   if (traced != NULL && traced->name != NULL)
     return g_strdup (traced->name);
-  if (self->callback.any != NULL && dladdr (self->callback.any, &info) != 0 && info.dli_sname != NULL)
-    return g_strdup_printf ("%s()", info.dli_sname);
+  if (self->callback.any != NULL && dladdr (self->callback.any, &info) != 0)
+    {
+      if (info.dli_sname != NULL)
+        return g_strdup_printf ("%s()", info.dli_sname);
+      /* as backtrace_symbols() has it: what addr2line wants, wherever the file was loaded */
+      return g_strdup_printf ("callback at %s(+0x%" G_GINTPTR_MODIFIER "x)", info.dli_fname,
+                              (guintptr) self->callback.any - (guintptr) info.dli_fbase);
+    }
   return g_strdup_printf ("callback at %p", self->callback.any);
 }
 

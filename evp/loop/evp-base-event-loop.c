@@ -737,3 +737,28 @@ evp_base_event_loop_set_slow_callback_duration (EvpBaseEventLoop *self,
   core->slow_callback = ns;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SLOW_CALLBACK_DURATION]);
 }
+
+/**
+ * evp_base_event_loop_name_running_callback:
+ * @self: a loop
+ * @name: (nullable): what to call the callback; `NULL` for what it was called before
+ *
+ * Says what messages about slow callbacks call the one that runs now.
+ *
+ * It is for what drives something else in its callbacks, such as coroutines: only there is it known what
+ * took so long. The overrides for Python and JavaScript use it for the callbacks of descriptors, signals,
+ * futures and tasks. The name is for this one time; [method@Evp.Handle.set_name] names a handle.
+ * Unless a callback runs in debug mode nothing happens.
+ *
+ * Use it from the thread of the loop. O(1).
+ *
+ * Since: 1.0
+ */
+void
+evp_base_event_loop_name_running_callback (EvpBaseEventLoop *self,
+                                           const char       *name)
+{
+  g_return_if_fail (EVP_IS_BASE_EVENT_LOOP (self));
+
+  evp_loop_core_name_running (PRIVATE (self)->core, name);
+}

@@ -41,5 +41,8 @@ double             evp_base_event_loop_get_slow_callback_duration (EvpBaseEventL
 EVP_AVAILABLE_IN_1_0
 void               evp_base_event_loop_set_slow_callback_duration (EvpBaseEventLoop *self,
                                                                    double            seconds);
+EVP_AVAILABLE_IN_1_0
+void               evp_base_event_loop_name_running_callback      (EvpBaseEventLoop *self,
+                                                                   const char       *name);
 
 G_END_DECLS

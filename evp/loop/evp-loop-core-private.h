@@ -99,6 +99,8 @@ struct _EvpLoopCore
   guint64 n_turns, n_callbacks, n_wakeups;
   gint64 longest_callback, time_asleep; /* ns */
   gint64 slow_callback;                 /* ns; debug mode warns from here on */
+  guint n_measured;                     /* callbacks on the stack that are timed */
+  char *running_name;                   /* what the innermost of them calls itself, or NULL */
 };
 
 /* Without a context yet; see evp_loop_source_attach(). */
@@ -125,6 +127,9 @@ void         evp_loop_core_arm    (EvpLoopCore          *self,
 void         evp_loop_core_set_slow (EvpLoopCore        *self,
                                      EvpLoopSlow         reason,
                                      gboolean            set);
+/* What messages call the callback that runs; nothing if it is not timed. */
+void         evp_loop_core_name_running (EvpLoopCore    *self,
+                                         const char     *name);
 /* Debug mode: callbacks are timed, and it is known where they were scheduled. */
 void         evp_loop_core_set_debug (EvpLoopCore       *self,
                                       gboolean           enabled);

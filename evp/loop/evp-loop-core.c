@@ -317,7 +317,7 @@ report_slow (EvpLoopCore *self,
              gint64       took,
              gint64       mark)
 {
-  g_autofree char *what = evp_handle_describe (handle);
+  g_autofree char *what = self->running_name != NULL ? g_strdup (self->running_name) : evp_handle_describe (handle);
   g_autofree char *origin = evp_handle_describe_origin (handle);
 
   if (mark != 0)
@@ -337,15 +337,30 @@ run_measured (EvpLoopCore *self,
 {
   gint64 mark = G_UNLIKELY (evp_trace_is_active ()) ? evp_trace_now () : 0;
   gint64 start = evp_clock_get_time_ns ();
+  char *outer = g_steal_pointer (&self->running_name);
   gint64 took;
 
   evp_handle_ref (handle);
+  self->n_measured++;
   evp_handle_run (handle);
+  self->n_measured--;
   took = evp_clock_get_time_ns () - start;
   self->longest_callback = MAX (self->longest_callback, took);
   if (took >= self->slow_callback)
     report_slow (self, handle, took, mark);
+  g_free (self->running_name);
+  self->running_name = outer;
   evp_handle_unref (handle);
+}
+
+void
+evp_loop_core_name_running (EvpLoopCore *self,
+                            const char  *name)
+{
+  if (self->n_measured == 0)
+    return;
+  g_free (self->running_name);
+  self->running_name = g_strdup (name);
 }
 
 static void

@@ -167,6 +167,102 @@ test_names (Fixture      *f,
   assert_reported (f, "callback at ");
 }
 
+static void
+named_cb (gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  evp_base_event_loop_name_running_callback (EVP_BASE_EVENT_LOOP (f->loop), "forgotten");
+  evp_base_event_loop_name_running_callback (EVP_BASE_EVENT_LOOP (f->loop), "what it did");
+  stop_cb (user_data);
+}
+
+static void
+named_fd_cb (int      fd,
+             gpointer user_data)
+{
+  named_cb (user_data);
+}
+
+static void
+unnamed_cb (gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  evp_base_event_loop_name_running_callback (EVP_BASE_EVENT_LOOP (f->loop), "forgotten");
+  evp_base_event_loop_name_running_callback (EVP_BASE_EVENT_LOOP (f->loop), NULL);
+  stop_cb (user_data);
+}
+
+static void
+nesting_cb (gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  evp_base_event_loop_name_running_callback (EVP_BASE_EVENT_LOOP (f->loop), "the outer one");
+  g_assert_nonnull (evp_event_loop_call_soon (f->loop, named_cb, f, NULL, NULL));
+  while (f->n_calls == 0)
+    g_main_context_iteration (evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (f->loop)), TRUE);
+}
+
+/* Rules: D-4 */
+static void
+test_running_name (Fixture      *f,
+                   gconstpointer data)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "names of running callbacks");
+  EvpBaseEventLoop *base = EVP_BASE_EVENT_LOOP (f->loop);
+  g_autofree char *message = NULL;
+  EvpHandle *handle;
+
+  evp_base_event_loop_name_running_callback (base, "nothing runs");
+  evp_event_loop_set_debug (f->loop, TRUE);
+  evp_base_event_loop_set_slow_callback_duration (base, 0.0);
+  evp_base_event_loop_name_running_callback (base, "nothing runs");
+
+  handle = evp_event_loop_call_soon (f->loop, named_cb, f, NULL, NULL);
+  evp_handle_set_name (handle, "the handle");
+  assert_reported (f, "what it did took ");
+
+  g_assert_true (evp_event_loop_add_reader (f->loop, f->pipe[0], named_fd_cb, f, NULL, NULL));
+  g_assert_cmpint (write (f->pipe[1], "x", 1), ==, 1);
+  assert_reported (f, "what it did took ");
+  g_assert_true (evp_event_loop_remove_reader (f->loop, f->pipe[0]));
+
+  /* it is for one time, and can be taken back */
+  handle = evp_event_loop_call_soon (f->loop, stop_cb, f, NULL, NULL);
+  evp_handle_set_name (handle, "the handle");
+  assert_reported (f, "the handle took ");
+  handle = evp_event_loop_call_soon (f->loop, unnamed_cb, f, NULL, NULL);
+  evp_handle_set_name (handle, "the handle");
+  assert_reported (f, "the handle took ");
+
+  /* what runs inside another keeps its name to itself */
+  f->n_calls = 0;
+  g_assert_nonnull (evp_event_loop_call_soon (f->loop, nesting_cb, f, NULL, NULL));
+  g_assert_true (evp_event_loop_run_forever (f->loop, NULL));
+  message = evp_warn_runtime_dup_last ();
+  g_assert_true (g_str_has_prefix (message, "Executing the outer one took "));
+}
+
+/* Rules: D-4 */
+static void
+test_place (Fixture      *f,
+            gconstpointer data)
+{
+  g_autofree char *what = NULL;
+  g_autofree char *name = NULL;
+  EvpHandle *handle;
+
+  /* a static function has no symbol that could be found; what addr2line needs does not depend on where we are */
+  handle = evp_event_loop_call_soon (f->loop, stop_cb, f, NULL, NULL);
+  what = evp_handle_describe (handle);
+  name = g_path_get_basename (g_get_prgname ());
+  g_assert_true (g_str_has_prefix (what, "callback at "));
+  g_assert_nonnull (strstr (what, name));
+  g_assert_true (g_regex_match_simple ("\\(\\+0x[0-9a-f]+\\)$", what, G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT));
+}
+
 /* Rules: D-5 */
 static void
 test_no_debug (Fixture      *f,
@@ -328,6 +424,8 @@ main (int    argc,
 
   g_test_add ("/evp/loop/loop-debug/slow", Fixture, NULL, set_up, test_slow, tear_down);
   g_test_add ("/evp/loop/loop-debug/names", Fixture, NULL, set_up, test_names, tear_down);
+  g_test_add ("/evp/loop/loop-debug/running-name", Fixture, NULL, set_up, test_running_name, tear_down);
+  g_test_add ("/evp/loop/loop-debug/place", Fixture, NULL, set_up, test_place, tear_down);
   g_test_add ("/evp/loop/loop-debug/no-debug", Fixture, NULL, set_up, test_no_debug, tear_down);
   g_test_add ("/evp/loop/loop-debug/statistics", Fixture, NULL, set_up, test_statistics, tear_down);
   g_test_add_func ("/evp/loop/loop-debug/sysprof", test_sysprof);
