@@ -79,11 +79,36 @@ function _init() {
         };
     }
 
+    // In debug mode, messages about slow callbacks say which function it was and which line scheduled it.
+    let naming = Boolean(GLib.getenv('EVP_DEBUG'));
+    const setDebug = loopMethods.set_debug;
+    loopMethods.set_debug = function (enabled) {
+        naming ||= enabled;
+        setDebug.call(this, enabled);
+    };
+    const here = new Error().stack.split('\n')[0].replace(/^.*@/, '').replace(/:\d+:\d+$/, ':');
+
+    function nameOf(callback) {
+        const places = new Error().stack.trimEnd().split('\n').map(line => line.replace(/^.*@/, ''));
+        const place = places.find(item => !item.startsWith(here)) ?? places.at(-1);
+        return `${callback.name || '(anonymous)'}, scheduled at ${place},`;
+    }
+
     // prototype[name] (…first n arguments, callback, …arguments of the callback)
     function bindCallback(prototype, name, n) {
         const method = prototype[name];
         prototype[name] = function (...args) {
-            return method.call(this, ...args.slice(0, n), guard(args[n], args.slice(n + 1)));
+            const callback = guard(args[n], args.slice(n + 1));
+            if (!naming)
+                return method.call(this, ...args.slice(0, n), callback);
+            const what = nameOf(args[n]);
+            const handle = method.call(this, ...args.slice(0, n), (...given) => {
+                const loop = getRunningLoop(); // the handle may be C's own
+                loop?.name_running_callback?.(what);
+                callback(...given);
+            });
+            handle?.set_name?.(what);
+            return handle;
         };
     }
 
@@ -93,25 +118,6 @@ function _init() {
     bindCallback(loopMethods, 'call_soon_threadsafe_handle', 0);
     bindCallback(loopMethods, 'call_later', 1);
     bindCallback(loopMethods, 'call_at', 1);
-
-    // in debug mode, messages about slow callbacks say which function it was and which line scheduled it
-    let naming = Boolean(GLib.getenv('EVP_DEBUG'));
-    const setDebug = loopMethods.set_debug;
-    loopMethods.set_debug = function (enabled) {
-        naming ||= enabled;
-        setDebug.call(this, enabled);
-    };
-    for (const [name, n] of [['call_soon', 0], ['call_later', 1], ['call_at', 1]]) {
-        const method = loopMethods[name];
-        loopMethods[name] = function (...args) {
-            const handle = method.apply(this, args);
-            if (naming && handle) {
-                const place = new Error().stack.split('\n')[1].replace(/^.*@/, '');
-                handle.set_name(`${args[n].name || '(anonymous)'}, scheduled at ${place},`);
-            }
-            return handle;
-        };
-    }
     bindCallback(loopMethods, 'add_reader', 1);
     bindCallback(loopMethods, 'add_writer', 1);
     bindCallback(loopMethods, 'add_signal_handler', 1);

@@ -610,4 +610,30 @@ test('slow-callbacks-are-named', () => {
     assert(/Executing \(anonymous\), scheduled at .*:\d+:\d+, took/.test(messages), messages);
 });
 
+// Rules: D-4, D-5
+test('slow-callbacks-without-a-handle-are-named', () => {
+    const [, , messages] = runGjs(`
+        const loop = new Evp.SelectorEventLoop();
+        loop.set_debug(true);
+        loop.slow_callback_duration = 0;
+        function posted() {}
+        function signalled() {
+            loop.call_soon(() => loop.stop());
+        }
+        function done() {}
+        loop.call_soon_threadsafe(posted);
+        loop.add_signal_handler(10, signalled);
+        const future = loop.create_future();
+        future.add_done_callback(done);
+        loop.call_soon(() => {
+            imports.gi.GLib.spawn_command_line_sync('kill -USR1 ' + new imports.gi.Gio.Credentials().get_unix_pid());
+            future.set_result(1);
+        });
+        loop.run_forever();
+        loop.close();`);
+    for (const name of ['posted', 'signalled', 'done'])
+        assert(new RegExp(`Executing ${name}, scheduled at .*:\\d+:\\d+, took`).test(messages), messages);
+    assert(!/overrides\/Evp\.js/.test(messages), messages); // it is never the file of the overrides that scheduled it
+});
+
 run();

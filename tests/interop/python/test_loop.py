@@ -10,7 +10,7 @@ import sys
 import threading
 import weakref
 
-from evptest import Evp, GLib, TestCase, main
+from evptest import PROLOGUE, Evp, GLib, TestCase, main
 
 
 class Thing:
@@ -529,6 +529,67 @@ loop.close()
                 line = r'Executing <function slow at 0x[0-9a-f]+>, scheduled at <string>:\d+, took \d+\.\d{3} seconds'
                 self.assertEqual(len(re.findall(line, messages)), 2, messages)
                 self.assertRegex(messages, r'Executing <function <lambda> at .*>, scheduled at <string>:\d+, took')
+
+    # Rules: D-4, D-5
+    def test_slow_callbacks_without_a_handle_are_named(self):
+        code = '''
+import os, signal
+
+def ready(fd): pass
+def signalled(signum): first.set_result(1)
+def done(future): pass
+def posted(): pass
+
+async def inner(future):
+    await future
+    return 1
+
+async def main(loop):
+    loop.set_debug(True)
+    loop.props.slow_callback_duration = 0
+    global first
+    first, second = loop.create_future(), loop.create_future()
+    reader, writer = os.pipe()
+    os.write(writer, b'x')
+    loop.add_reader(reader, ready)
+    loop.add_signal_handler(signal.SIGUSR1, signalled)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.call_soon_threadsafe(posted)
+    first.add_done_callback(done)
+    await inner(first)
+    loop.remove_reader(reader)
+    loop.remove_signal_handler(signal.SIGUSR1)
+    loop.call_soon(second.set_result, 1)
+    await inner(second)
+
+Evp.run(main)
+'''
+        _, _, messages = self.run_python(code, check=False)
+        lines = (PROLOGUE + code).splitlines()
+        waits = lines.index('    await future') + 1
+        for name in ('ready', 'signalled', 'posted', 'done'):
+            line = next(number for number, text in enumerate(lines, 1) if f'{name})' in text)
+            self.assertRegex(messages, rf'Executing <function {name} at 0x[0-9a-f]+>, scheduled at <string>:{line}, took')
+        # the step of a coroutine, by where it went on and where it waits now
+        self.assertIn(f'Executing main() from <string>:{waits} to <string>:{waits} took', messages)
+        self.assertIn(f'Executing main() from <string>:{waits} to its end took', messages)
+
+    # Rules: L-19
+    def test_what_people_of_asyncio_write_first(self):
+        async def main(loop):
+            with self.assertRaisesRegex(TypeError, 'a list of strings is needed.*subprocess_shell_async'):
+                await loop.subprocess_exec_async('ls -l')
+
+        with self.assertRaisesRegex(TypeError, r'write Evp\.run\(main\)'):
+            Evp.run(main(None))
+        Evp.run(main)
+
+        async def fails(loop):
+            raise KeyError(loop)
+
+        with self.assertRaises(KeyError) as raised:
+            Evp.run(fails)
+        self.assertTrue(raised.exception.__suppress_context__)  # the GLib.Error says nothing new
 
 
 class CtrlCTest(TestCase):

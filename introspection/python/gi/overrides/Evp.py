@@ -119,8 +119,11 @@ def _guard(callback, args):
     """A callback for C: with its further arguments, and nothing comes out of it."""
     if not callable(callback):
         raise TypeError(f'a callable is needed, not {type(callback).__name__}')
+    name = _name_of(callback) if _naming else None
 
     def run(*given):
+        if name is not None:
+            _name_running(name)
         try:
             callback(*given, *args)
         except BaseException as exception:  # pylint: disable=broad-except
@@ -131,12 +134,30 @@ def _guard(callback, args):
 _naming = bool(os.environ.get('EVP_DEBUG'))  # or set_debug() was called: then messages about slow callbacks name them
 
 
+def _name_of(callback):
+    """Which function a callback is, and which line, not of this file, is about to schedule it."""
+    caller = sys._getframe(2)
+    while caller.f_back is not None and caller.f_code.co_filename == __file__:
+        caller = caller.f_back
+    return f'{callback!r}, scheduled at {caller.f_code.co_filename}:{caller.f_lineno},'
+
+
 def _named(handle, callback):
-    """Lets messages say which function a callback is, and which line scheduled it."""
+    """Lets messages say which function a callback is, before it runs, too."""
     if _naming and handle is not None:
-        caller = sys._getframe(2)
-        handle.set_name(f'{callback!r}, scheduled at {caller.f_code.co_filename}:{caller.f_lineno},')
+        handle.set_name(_name_of(callback))
     return handle
+
+
+def _name_running(name, loop=None):
+    """What messages call the callback that runs: if its handle is C's own, or only now it is known what it does."""
+    if loop is None:
+        try:
+            loop = Evp.get_running_loop()
+        except GLib.Error:
+            return
+    if isinstance(loop, Evp.BaseEventLoop):
+        loop.name_running_callback(name)
 
 
 def _failed(message, exception):
@@ -212,7 +233,14 @@ def _as_is(value):
     return value
 
 
-_CONVERTERS = {'bytes': _bytes, 'data': _bytes, 'input': _bytes, 'fd': _fileno}
+def _strings(value):
+    """A list of strings: one string is a sequence of them, too, and never meant so."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f'a list of strings is needed, not {value!r}; subprocess_shell_async() takes a command line')
+    return value
+
+
+_CONVERTERS = {'bytes': _bytes, 'data': _bytes, 'input': _bytes, 'fd': _fileno, 'argv': _strings}
 
 
 class _Start:
@@ -569,6 +597,10 @@ def run(main, *args):
 
     Ctrl-C cancels it, and is a KeyboardInterrupt afterwards.
     """
+    if not callable(main):
+        if inspect.iscoroutine(main):
+            main.close()
+        raise TypeError(f'Evp.run() calls the main function itself, with the loop: write Evp.run(main), not {main!r}')
     futures = []
     with contextlib.ExitStack() as stack:
         current = stack.enter_context(_running(None, None))
@@ -596,9 +628,9 @@ def run(main, *args):
 
         try:
             Evp.run(start)
-        except GLib.Error:
+        except GLib.Error as error:
             if current.exception is None and futures and futures[0].done() and not futures[0].cancelled():
-                futures[0].get_result()  # raises what it was in Python
+                raise (futures[0].exception() or error) from None  # what it was in Python
             raise
     return futures[0].get_result()
 
@@ -788,10 +820,22 @@ class _Task:
         self.awaited = None
         outer = getattr(_thread, 'stepping', False)
         _thread.stepping = True
+        start = self._line() if _naming else None
         try:
             self._run()
         finally:
             _thread.stepping = outer
+            if start is not None:
+                end = self._line()
+                _name_running(f'{self.coroutine.__qualname__}() from {start} to {end or "its end"}', self.loop)
+
+    def _line(self):
+        """Where the coroutine that is suspended goes on: the innermost one, if it awaits others."""
+        coroutine, place = self.coroutine, None
+        while inspect.iscoroutine(coroutine) and coroutine.cr_frame is not None:
+            place = f'{coroutine.cr_code.co_filename}:{coroutine.cr_frame.f_lineno}'
+            coroutine = coroutine.cr_await
+        return place
 
     def _run(self):
         try:
