@@ -227,8 +227,9 @@ evp_subprocess_unwatched_error (EvpSubprocess *self)
     return g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
                                 _("The event loop is closed; make a new one"));
   return g_error_new (EVP_ERROR, EVP_ERROR_WATCHER_CLOSED,
-                      _("The child watcher has dropped child %d before its end; "
-                        "close the watcher after its children"), (int) self->pid);
+                      _("The child watcher has dropped child %d without telling its end; a watcher calls "
+                        "evp_child_handler_invoke() once for each child, and is closed after its children"),
+                      (int) self->pid);
 }
 
 static void
