@@ -9,6 +9,7 @@
 #include "evp/loop/evp-base-event-loop-private.h"
 
 #include <errno.h>
+#include <math.h>
 
 /*
  * Operations by readiness: the system call is tried at once, and again whenever the descriptor is ready.
@@ -33,6 +34,11 @@ typedef struct
   gboolean registered;
   gboolean waiting;
   gboolean outlives; /* the registration outlives the wait */
+  /*
+   * A timer that never fires, while an operation waits whose registration was replaced: the loop drops it
+   * when it closes. It holds a reference to this.
+   */
+  EvpTimerHandle *replaced;
 } EvpReadiness;
 
 /*
@@ -148,23 +154,74 @@ readiness_unref (gpointer user_data)
   g_free (self);
 }
 
+static void
+replaced_cb (gpointer user_data)
+{
+}
+
+/* The operation was cancelled, or the loop closes. */
+static void
+replaced_gone_cb (gpointer user_data)
+{
+  EvpReadiness *self = user_data;
+  EvpOperation *operation = NULL;
+
+  if (self->replaced != NULL)
+    {
+      g_clear_pointer (&self->replaced, evp_timer_handle_unref);
+      self->waiting = FALSE;
+      operation = part (self);
+    }
+  if (operation != NULL)
+    evp_operation_fail (operation, ECANCELED);
+  readiness_unref (self);
+}
+
+static void
+wait_for_close (EvpReadiness *self)
+{
+  EvpTimerHandle *timer;
+
+  g_atomic_ref_count_inc (&self->ref_count);
+  timer = evp_event_loop_call_later (self->loop, INFINITY, replaced_cb, self, replaced_gone_cb, NULL);
+  if (timer != NULL)
+    self->replaced = evp_timer_handle_ref (timer);
+}
+
+/* It may be the end of this. */
+static void
+stop_waiting_for_close (EvpReadiness *self)
+{
+  EvpTimerHandle *timer = g_steal_pointer (&self->replaced);
+
+  part (self);
+  evp_timer_handle_cancel (timer);
+  evp_timer_handle_unref (timer);
+}
+
 /*
  * The loop has let go of the registration: it was asked to, it closes, or somebody else has registered
- * the descriptor. In the last case the operation waits in vain until it is cancelled, as in asyncio.
+ * the descriptor. In the last case the operation waits in vain until it is cancelled or the loop closes, as
+ * in asyncio.
  */
 static void
 forgotten_cb (gpointer user_data)
 {
   EvpReadiness *self = user_data;
   EvpOperation *operation;
-  gboolean waiting = self->waiting;
 
   self->registered = FALSE;
-  self->waiting = FALSE;
-  operation = part (self);
+  if (self->waiting && !evp_event_loop_is_closed (self->loop))
+    wait_for_close (self);
+  else
+    {
+      const gboolean waiting = self->waiting;
 
-  if (operation != NULL && waiting && evp_event_loop_is_closed (self->loop))
-    evp_operation_fail (operation, ECANCELED);
+      self->waiting = FALSE;
+      operation = part (self);
+      if (operation != NULL && waiting)
+        evp_operation_fail (operation, ECANCELED);
+    }
   readiness_unref (self);
 }
 
@@ -231,6 +288,7 @@ wait_ready (EvpAbstractEventLoop *loop,
       self->registered = TRUE;
       self->waiting = FALSE; /* a refusal must not complete it as well */
       self->outlives = FALSE; /* not known before there is a selector */
+      self->replaced = NULL;
       operation->engine_data = self;
       operation->engine_free = readiness_release;
       if (!evp_loop_watch_fd (loop, self->direction, self->fd, ready_cb, self, forgotten_cb, error))
@@ -275,7 +333,9 @@ evp_loop_readiness_cancel (EvpAbstractEventLoop *loop,
   if (self != NULL)
     {
       self->waiting = FALSE;
-      if (!self->outlives)
+      if (self->replaced != NULL)
+        stop_waiting_for_close (self);
+      else if (!self->outlives)
         unregister (self);
     }
   evp_operation_fail (operation, ECANCELED);

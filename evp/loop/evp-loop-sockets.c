@@ -641,7 +641,7 @@ receives_nothing (EvpSockCall *call)
  * callback runs as one of the loop, in the order of everything else there, never inside this call.
  *
  * A loop on a selector waits for one reader of a socket: a second call that has to wait takes the place
- * of the first, which then ends by its cancellable only, even if the loop is closed. Nothing is lost
+ * of the first, which then ends only when it is cancelled or the loop is closed. Nothing is lost
  * by cancelling. On a loop on a proactor calls may overlap, and one that is cancelled when bytes have
  * already come succeeds with them.
  *

@@ -136,6 +136,45 @@ test_replaced (Fixture      *fixture,
   assert_recv (fixture, &first, "three");
 }
 
+/* Rules: K-4, L-13 */
+/* What was replaced, or lost its registration otherwise, is told when the loop closes. */
+static void
+test_replaced_closed (Fixture      *fixture,
+                      gconstpointer selector)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  EvpTestAwait awaits[3] = { { fixture->loop }, { fixture->loop }, { fixture->loop } };
+  g_autoptr (GError) error = NULL;
+
+  recv_start (fixture, cancellable, &awaits[0]);
+  evp_test_run_ready (fixture->loop);
+  recv_start (fixture, NULL, &awaits[1]);
+  evp_test_run_ready (fixture->loop);
+  recv_start (fixture, NULL, &awaits[2]);
+  evp_test_run_ready (fixture->loop);
+  g_assert_true (evp_event_loop_remove_reader (fixture->loop, g_socket_get_fd (fixture->socket)));
+  evp_test_run_ready (fixture->loop);
+
+  /* one that was cancelled is told once */
+  g_cancellable_cancel (cancellable);
+  assert_cancelled (fixture, &awaits[0]);
+  for (guint i = 1; i < G_N_ELEMENTS (awaits); i++)
+    g_assert_null (awaits[i].result);
+
+  evp_event_loop_close (fixture->loop, &error);
+  g_assert_no_error (error);
+  for (guint i = 1; i < G_N_ELEMENTS (awaits); i++)
+    {
+      g_autoptr (GError) closed = NULL;
+
+      g_assert_nonnull (awaits[i].result);
+      g_assert_null (evp_event_loop_sock_recv_finish (fixture->loop, awaits[i].result, &closed));
+      g_assert_error (closed, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+      evp_test_await_clear (&awaits[i]);
+    }
+  g_assert_null (awaits[0].result);
+}
+
 /* Rules: K-7 */
 /* Parts of all sizes, kept while more is received: whatever memory they came through, each keeps its own. */
 static void
@@ -388,6 +427,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   add ("replaced", test_replaced);
+  add ("replaced-closed", test_replaced_closed);
   add ("sizes", test_sizes);
   add ("connect-again", test_connect_again);
   add ("no-descriptors", test_no_descriptors);
