@@ -11,9 +11,11 @@
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-loop-sockets-private.h"
 #include "evp/loop/evp-loop-task-private.h"
+#include "evp/net/evp-demand-private.h"
 
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
+#include <math.h>
 #include <string.h>
 
 /**
@@ -39,8 +41,8 @@
  * ```
  *
  * While nobody wants a datagram it stays in the socket, and what the socket has no room for is lost, as
- * is the way of datagrams. Connect the handler as soon as you have the endpoint; if something has arrived
- * before, it can take up to a second until a handler is noticed. An empty datagram is a datagram like any other.
+ * is the way of datagrams. Connect the handler as soon as you have the endpoint. An empty datagram is a datagram
+ * like any other.
  *
  * The endpoint belongs to whoever holds it: handlers do not keep it. Close it when it is done; if it is
  * dropped while open it closes its socket with a warning.
@@ -65,7 +67,6 @@
 /* Seconds: how long to wait for what nothing tells. */
 #define EVP_DATAGRAM_FIRST_DELAY 0.001
 #define EVP_DATAGRAM_LAST_SEND_DELAY 0.05
-#define EVP_DATAGRAM_LAST_STALL_DELAY 1.0
 
 /*
  * What the loop knows of an endpoint. It outlives the endpoint until the loop has given back the
@@ -80,7 +81,8 @@ typedef struct
   int fd;
   EvpOperation *read;         /* waits until there is a datagram */
   EvpOperation *write;        /* waits until there is room */
-  EvpTimerHandle *stall;      /* looks whether anybody wants what is there */
+  GSource *demand;            /* while nobody wants what is there */
+  EvpTimerHandle *guard;      /* meanwhile: never fires, but the loop drops it when it closes */
   EvpTimerHandle *retry;      /* sends again where the kernel cannot say when there is room */
   EvpDatagramEndpoint *kept;  /* while it flushes after close() */
   gboolean closing;
@@ -112,7 +114,6 @@ struct _EvpDatagramEndpoint
 
   /* receiving */
   GQueue receivers; /* of EvpLoopTask */
-  double stall_delay;
   EvpSockaddr last_native; /* the last sender: usually the next, too */
   socklen_t last_length;
   GSocketAddress *last_address;
@@ -141,6 +142,7 @@ static GParamSpec *properties[N_PROPS];
 static guint signals[N_SIGNALS];
 
 static void evp_datagram_endpoint_receive_ready (EvpDatagramEndpoint *self);
+static gboolean evp_datagram_endpoint_is_wanted (EvpDatagramEndpoint *self);
 static void evp_datagram_endpoint_flush         (EvpDatagramEndpoint *self);
 static void evp_datagram_endpoint_end_with_loop (EvpDatagramEndpoint *self);
 
@@ -183,6 +185,13 @@ evp_datagram_io_stop_timer (EvpTimerHandle **timer)
   evp_timer_handle_unref (handle);
 }
 
+static void
+evp_datagram_io_stop_demand (EvpDatagramIo *io)
+{
+  evp_demand_stop (&io->demand);
+  evp_datagram_io_stop_timer (&io->guard);
+}
+
 /* Closes the socket as soon as no operation needs it. */
 static void
 evp_datagram_io_try_close (EvpDatagramIo *io)
@@ -208,7 +217,7 @@ static void
 evp_datagram_io_close (EvpDatagramIo *io)
 {
   io->closing = TRUE;
-  evp_datagram_io_stop_timer (&io->stall);
+  evp_datagram_io_stop_demand (io);
   evp_datagram_io_stop_timer (&io->retry);
   evp_loop_cancel_operation (io->loop, io->read);
   evp_loop_cancel_operation (io->loop, io->write);
@@ -243,16 +252,6 @@ evp_datagram_io_end_timer (EvpDatagramIo   *io,
 {
   g_clear_pointer (which, evp_timer_handle_unref);
   return io->closing ? NULL : g_weak_ref_get (&io->endpoint);
-}
-
-static void
-evp_datagram_io_stall_cb (gpointer user_data)
-{
-  EvpDatagramIo *io = user_data;
-  g_autoptr (EvpDatagramEndpoint) self = evp_datagram_io_end_timer (io, &io->stall);
-
-  if (self != NULL)
-    evp_datagram_endpoint_receive_ready (self);
 }
 
 static void
@@ -295,6 +294,48 @@ evp_datagram_io_start_timer (EvpDatagramIo   *io,
   *delay = MIN (*delay * 2, longest);
   if (handle != NULL)
     *timer = evp_timer_handle_ref (handle);
+}
+
+static gboolean
+evp_datagram_io_wanted_cb (gpointer data)
+{
+  EvpDatagramIo *io = data;
+  g_autoptr (EvpDatagramEndpoint) self = g_weak_ref_get (&io->endpoint);
+
+  return self != NULL && evp_datagram_endpoint_is_wanted (self);
+}
+
+static void
+evp_datagram_io_resume_cb (gpointer data)
+{
+  EvpDatagramIo *io = data;
+  g_autoptr (EvpDatagramEndpoint) self = g_weak_ref_get (&io->endpoint);
+
+  evp_datagram_io_stop_demand (io);
+  if (self != NULL)
+    evp_datagram_endpoint_receive_ready (self);
+}
+
+static const EvpDemandFuncs evp_datagram_demand_funcs = {
+  evp_datagram_io_wanted_cb,
+  evp_datagram_io_resume_cb,
+};
+
+static void
+evp_datagram_io_guard_cb (gpointer user_data)
+{
+}
+
+static void
+evp_datagram_io_start_demand (EvpDatagramIo *io)
+{
+  double never = INFINITY;
+
+  if (io->demand != NULL)
+    return;
+  io->demand = evp_demand_start (io->loop, &evp_datagram_demand_funcs, g_atomic_rc_box_acquire (io),
+                                 evp_datagram_io_unref);
+  evp_datagram_io_start_timer (io, &io->guard, &never, never, evp_datagram_io_guard_cb);
 }
 
 static void
@@ -662,12 +703,10 @@ evp_datagram_endpoint_receive_ready (EvpDatagramEndpoint *self)
     return;
   if (!evp_datagram_endpoint_is_wanted (self))
     {
-      /* It stays in the socket. A receive waits again; for a handler somebody has to look. */
-      evp_datagram_io_start_timer (self->io, &self->io->stall, &self->stall_delay,
-                                   EVP_DATAGRAM_LAST_STALL_DELAY, evp_datagram_io_stall_cb);
+      /* it stays in the socket */
+      evp_datagram_io_start_demand (self->io);
       return;
     }
-  self->stall_delay = EVP_DATAGRAM_FIRST_DELAY;
   evp_datagram_endpoint_await_datagram (self); /* first: a handler may run a loop of its own */
   for (guint i = 0; i < EVP_DATAGRAM_BATCH && evp_datagram_endpoint_is_wanted (self); i++)
     if (!evp_datagram_endpoint_receive_one (self))
@@ -875,7 +914,6 @@ evp_datagram_endpoint_init (EvpDatagramEndpoint *self)
   self->high_water = EVP_DATAGRAM_DEFAULT_HIGH_WATER;
   self->max_size = EVP_DATAGRAM_DEFAULT_MAX_SIZE;
   self->send_delay = EVP_DATAGRAM_FIRST_DELAY;
-  self->stall_delay = EVP_DATAGRAM_FIRST_DELAY;
   /* one that was made by itself, as languages can, has no loop and no socket: it is closed from the beginning */
   self->closing = TRUE;
   self->closed = TRUE;
@@ -1284,8 +1322,7 @@ evp_datagram_endpoint_receive_async (EvpDatagramEndpoint *self,
     }
   g_queue_push_tail (&self->receivers, g_object_ref (task));
   evp_loop_task_set_cancel_func (task, evp_datagram_endpoint_cancel_receive_cb, self);
-  evp_datagram_io_stop_timer (&self->io->stall);
-  self->stall_delay = EVP_DATAGRAM_FIRST_DELAY;
+  evp_datagram_io_stop_demand (self->io);
   evp_datagram_endpoint_await_datagram (self);
 }
 
@@ -1364,7 +1401,7 @@ evp_datagram_endpoint_close (EvpDatagramEndpoint *self)
     }
   self->closing = TRUE;
   self->io->kept = g_object_ref (self);
-  evp_datagram_io_stop_timer (&self->io->stall);
+  evp_datagram_io_stop_demand (self->io);
   evp_loop_cancel_operation (self->io->loop, self->io->read);
   reason = evp_datagram_endpoint_closed_error ();
   evp_datagram_endpoint_fail_receivers (self, reason);

@@ -8,6 +8,7 @@
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-operation-private.h"
+#include "evp/net/evp-demand-private.h"
 #include "evp/net/evp-server-options-private.h"
 #include "evp/os/evp-os-fd-private.h"
 
@@ -19,9 +20,8 @@
 #include <unistd.h>
 
 /*
- * How long accepting rests, in seconds, after the system had no descriptor or memory to give, and how
- * often a connection that nobody wants asks again. A listening socket stays readable in both cases, so
- * without a rest the loop would spin.
+ * How long accepting rests, in seconds, after the system had no descriptor or memory to give. A listening
+ * socket stays readable, so without a rest the loop would spin.
  */
 #define REST 1.0
 
@@ -43,7 +43,7 @@ struct _EvpListener
   EvpOperation *poll;   /* waits for connections; holds a reference to this while it is pending */
   EvpOperation *accept; /* never submitted: its system call is made when there is a connection */
   EvpTimerHandle *rest; /* holds a reference, too */
-  gboolean unwanted;    /* a connection waits, and nobody wants it */
+  GSource *demand;      /* holds a reference, too; while a connection waits and nobody wants it */
   gboolean closed;
 };
 
@@ -101,6 +101,25 @@ evp_listener_start_rest (EvpListener *self)
     self->rest = evp_timer_handle_ref (rest);
 }
 
+static gboolean
+evp_listener_wanted_cb (gpointer data)
+{
+  EvpListener *self = data;
+
+  return self->funcs != NULL && self->funcs->wants (self->data);
+}
+
+static void
+evp_listener_resume_cb (gpointer data)
+{
+  evp_listener_resume (data);
+}
+
+static const EvpDemandFuncs evp_listener_demand_funcs = {
+  evp_listener_wanted_cb,
+  evp_listener_resume_cb,
+};
+
 static void
 evp_listener_report (EvpListener *self,
                      int          saved_errno)
@@ -143,7 +162,7 @@ evp_listener_is_lost_connection (int saved_errno)
     }
 }
 
-/* Accepts what is there; TRUE if one has to wait for more. */
+/* Accepts what is there; TRUE if one has to wait for more, FALSE with what else is to happen arranged for. */
 static gboolean
 evp_listener_accept (EvpListener *self)
 {
@@ -155,7 +174,8 @@ evp_listener_accept (EvpListener *self)
 
       if (!self->funcs->wants (self->data))
         {
-          self->unwanted = TRUE;
+          self->demand = evp_demand_start (self->loop, &evp_listener_demand_funcs, evp_listener_ref (self),
+                                           (GDestroyNotify) evp_listener_unref);
           return FALSE;
         }
       fd = evp_operation_try (self->accept, FALSE);
@@ -166,6 +186,8 @@ evp_listener_accept (EvpListener *self)
       if (fd < 0)
         {
           evp_listener_report (self, (int) -fd);
+          if (!self->closed)
+            evp_listener_start_rest (self);
           return FALSE;
         }
       socket = g_socket_new_from_fd ((int) fd, &error);
@@ -203,8 +225,6 @@ evp_listener_ready_cb (EvpOperation *operation,
     }
   if (evp_listener_accept (self))
     evp_listener_wait (self, NULL);
-  else if (!self->closed)
-    evp_listener_start_rest (self);
 }
 
 static gboolean
@@ -213,7 +233,6 @@ evp_listener_wait (EvpListener *self,
 {
   if (self->closed)
     return TRUE;
-  self->unwanted = FALSE;
   evp_listener_ref (self); /* given back by ready_cb() */
   if (evp_loop_submit_operation (self->loop, self->poll, error))
     return TRUE;
@@ -424,9 +443,9 @@ evp_listener_start (EvpListener            *self,
 void
 evp_listener_resume (EvpListener *self)
 {
-  if (!self->unwanted)
+  if (self->demand == NULL)
     return;
-  evp_listener_stop_rest (self);
+  evp_demand_stop (&self->demand);
   evp_listener_wait (self, NULL);
 }
 
@@ -439,6 +458,7 @@ evp_listener_close (EvpListener *self)
   self->funcs = NULL;
   self->data = NULL;
   evp_listener_stop_rest (self);
+  evp_demand_stop (&self->demand);
   evp_listener_remove_path (self);
   if (self->poll != NULL && evp_operation_is_pending (self->poll))
     {

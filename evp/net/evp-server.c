@@ -25,9 +25,8 @@
  * - the signal [signal@Evp.Server::incoming] is emitted for each as it comes;
  * - [method@Evp.Server.accept_async] asks for one at a time, and goes first.
  *
- * While nobody does either, connections wait in the kernel, as many as the backlog says. Connect to the signal
- * in the callback in which the server arrives; if that happens while connections wait already, they come
- * within a second.
+ * While nobody does either, connections wait in the kernel, as many as the backlog says, and come as soon as
+ * somebody does.
  *
  * ```c
  * static void
@@ -56,7 +55,8 @@
  *
  * Corresponds to asyncio's `Server`.
  *
- * Use it from the thread of the loop. A server costs no GSource, and nothing per turn.
+ * Use it from the thread of the loop. A server costs no GSource and nothing per turn, unless a connection waits
+ * that nobody wants.
  *
  * Since: 1.0
  */

@@ -327,7 +327,8 @@ test_signals (NetFixture *fixture)
   close_endpoint (fixture, server);
 }
 
-/* What nobody wants stays in the socket, and comes when somebody does, in order. */
+/* What nobody wants stays in the socket, wakes nobody up, and comes when somebody wants it, in order. */
+/* Rules: T-12 */
 static void
 test_late (NetFixture *fixture)
 {
@@ -345,8 +346,11 @@ test_late (NetFixture *fixture)
 
   send_text (client, "three", NULL);
   evp_test_run_ready (fixture->loop);
+  while (!evp_test_sleeps (fixture->loop))
+    evp_test_run_ready (fixture->loop);
   heard_init (&heard, fixture, 1);
   g_signal_connect (server, "datagram-received", G_CALLBACK (received_cb), &heard);
+  g_assert_false (evp_test_sleeps (fixture->loop));
   evp_test_run_until (fixture->loop, &heard.enough);
   g_assert_cmpstr (heard.log->str, ==, "three ");
 

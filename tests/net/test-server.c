@@ -88,12 +88,14 @@ test_incoming (NetFixture *fixture)
   evp_server_close (server);
 }
 
-/* Connections that nobody wants yet wait in the kernel. */
+/* Connections that nobody wants yet wait in the kernel, wake nobody up, and come at once when they are wanted. */
+/* Rules: N-14 */
 static void
 test_late_handler (NetFixture *fixture)
 {
   g_autoptr (EvpServer) server = net_serve (fixture->loop, "127.0.0.1");
   g_autoptr (GIOStream) client = net_connect (fixture->loop, server);
+  g_autoptr (GIOStream) other = NULL;
   g_auto (Incoming) incoming = { 0 };
   guint fds;
 
@@ -101,8 +103,20 @@ test_late_handler (NetFixture *fixture)
   fds = evp_test_count_fds ();
   evp_test_run_ready (fixture->loop);
   g_assert_cmpuint (evp_test_count_fds (), ==, fds);
+  while (!evp_test_sleeps (fixture->loop))
+    evp_test_run_ready (fixture->loop);
   incoming_init (&incoming, server);
+  g_assert_false (evp_test_sleeps (fixture->loop));
   incoming_wait (fixture, &incoming, 1);
+
+  /* the same again, without a handler once more */
+  g_signal_handlers_block_by_func (server, incoming_cb, &incoming);
+  other = net_connect (fixture->loop, server);
+  evp_test_run_ready (fixture->loop);
+  while (!evp_test_sleeps (fixture->loop))
+    evp_test_run_ready (fixture->loop);
+  g_signal_handlers_unblock_by_func (server, incoming_cb, &incoming);
+  incoming_wait (fixture, &incoming, 2);
   evp_server_close (server);
 }
 

@@ -115,6 +115,23 @@ evp_test_run_ready (EvpAbstractEventLoop *loop)
     }
 }
 
+gboolean
+evp_test_sleeps (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (loop);
+  GPollFD fds[16];
+  gboolean ready;
+  int priority, timeout, n;
+
+  g_assert_true (g_main_context_acquire (context));
+  ready = g_main_context_prepare (context, &priority);
+  n = g_main_context_query (context, priority, &timeout, fds, (int) G_N_ELEMENTS (fds));
+  g_assert_cmpint (n, <=, (int) G_N_ELEMENTS (fds));
+  g_main_context_check (context, priority, fds, 0);
+  g_main_context_release (context);
+  return !ready && timeout < 0;
+}
+
 static void
 skip_uring (void)
 {

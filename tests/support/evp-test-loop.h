@@ -43,6 +43,9 @@ void          evp_test_run_until   (EvpAbstractEventLoop *loop,
 /* Runs what is ready now, without waiting: a few turns of the loop. */
 void          evp_test_run_ready   (EvpAbstractEventLoop *loop);
 
+/* Whether the loop, if nothing happens, would sleep for ever. */
+gboolean      evp_test_sleeps      (EvpAbstractEventLoop *loop);
+
 /* Whether cases can be added for io_uring; if not, one case says aloud why they are missing. */
 gboolean      evp_test_has_uring   (void);
 
