@@ -4,9 +4,11 @@
 
 #include "evp/loop/evp-loop-proactor-private.h"
 
+#include "evp/base/evp-debug-private.h"
 #include "evp/loop/evp-loop-operation-private.h"
 #include "evp/loop/evp-loop-source-private.h"
 #include "evp/os/evp-os-fork-private.h"
+#include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-operation-private.h"
 #include "evp/proactor/evp-uring-proactor-private.h"
 
@@ -28,6 +30,8 @@ struct _EvpLoopProactor
   const EvpLoopIoFuncs *readiness_funcs;
   EvpProactor *proactor;
   EvpUringProactor *uring; /* the same, if it is the library's own: not asked through its slots */
+  gboolean automatic;      /* the proactor was not given: it may be another later */
+  gboolean fell_back;      /* it is; operations may still remember the first */
   gboolean attached;
   gboolean submitted;      /* something was, since the proactor was last polled */
   gboolean delivering;     /* what it completed then is queued, up to this generation of the loop */
@@ -57,7 +61,12 @@ EvpProactor *
 evp_loop_proactor_get_proactor (EvpLoopProactor *self)
 {
   if (self->proactor == NULL)
-    take (self, evp_proactor_new_default ());
+    {
+      self->automatic = TRUE;
+      take (self, evp_proactor_new_default ());
+      if (self->uring != NULL)
+        evp_uring_proactor_set_has_substitute (self->uring);
+    }
   return self->proactor;
 }
 
@@ -74,6 +83,8 @@ evp_loop_proactor_submit (EvpLoopProactor *self,
 {
   EvpProactor *proactor = evp_loop_proactor_get_proactor (self);
 
+  if (G_UNLIKELY (self->fell_back) && evp_uring_proactor_disown (operation))
+    return TRUE;
   if (self->uring == NULL && !evp_proactor_supports (proactor, (EvpOperationKind) operation->kind))
     {
       /* it brings its own */
@@ -120,6 +131,32 @@ poll_proactor_fd (EvpLoopProactor *self)
   self->polled_fd = fd;
   if (fd >= 0)
     self->tag = evp_loop_source_add_fd (self->core, fd, G_IO_IN);
+}
+
+/*
+ * The ring that worked when it was tried cannot be made, or does not work any more: a limit was reached, a sandbox
+ * closed. GLib's means take over, with what was submitted.
+ */
+static void
+fall_back (EvpLoopProactor *self,
+           int              reason)
+{
+  g_autoptr (EvpProactor) first = self->proactor;
+  EvpUringProactor *uring = self->uring;
+  EvpOperation *operation;
+
+  EVP_DEBUG_NOTE (EVP_DEBUG_LOOP, "io_uring is given up for GLib's means: %s", g_strerror (reason));
+  if (self->tag != NULL)
+    evp_loop_source_remove_fd (self->core, g_steal_pointer (&self->tag));
+  self->polled_fd = -1;
+  self->uring = NULL;
+  self->fell_back = TRUE;
+  take (self, evp_gio_proactor_new ());
+  evp_proactor_attach (self->proactor, self->core->context);
+  while ((operation = evp_uring_proactor_take_waiting (uring)) != NULL)
+    if (!evp_loop_proactor_submit (self, operation, NULL))
+      evp_operation_fail (operation, reason);
+  evp_proactor_close (first);
 }
 
 static gboolean
@@ -193,6 +230,13 @@ evp_loop_proactor_harvest (gpointer io)
         return 1;
       self->submitted = FALSE;
       harvested = EVP_PROACTOR_GET_CLASS (self->proactor)->poll (self->proactor);
+      if (G_UNLIKELY (harvested == 0 && self->automatic && self->uring != NULL))
+        {
+          int refused = evp_uring_proactor_get_refused (self->uring);
+
+          if (refused != 0)
+            fall_back (self, refused);
+        }
       self->delivering = harvested > 0;
       self->generation = self->core->generation;
       poll_proactor_fd (self);

@@ -24,8 +24,9 @@
  * g_autoptr (EvpAbstractEventLoop) loop = evp_proactor_event_loop_new (NULL, &error);
  * ```
  *
- * Without a proactor given it takes the best of this machine; give one with
- * [property@Evp.ProactorEventLoop:proactor] to choose. A proactor that is given to a loop belongs to it, and is closed
+ * Without a proactor given it takes the best of this machine, and if that stops working, because of a limit or a
+ * sandbox, [class@Evp.GioProactor] instead of it; give one with
+ * [property@Evp.ProactorEventLoop:proactor] to choose, and to hear of errors then. A proactor that is given to a loop belongs to it, and is closed
  * with it. Closing ends what is pending, and waits until the system has let go of all buffers.
  *
  * A pending request belongs to the thread that ran the loop when it was made.
@@ -226,7 +227,7 @@ evp_proactor_event_loop_class_init (EvpProactorEventLoopClass *klass)
    *
    * The proactor; `NULL` at construction takes the best of this machine.
    *
-   * A proactor that belongs to a loop already is not taken.
+   * A proactor that belongs to a loop already is not taken. One that the loop has taken by itself may later be another.
    *
    * Since: 1.0
    */

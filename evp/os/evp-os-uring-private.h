@@ -58,6 +58,8 @@ void     evp_uring_abandon (EvpUring *self);
 /* Hands over what was prepared and has the kernel complete what it can; waits for @n_wait completions. 0 or an errno. */
 int      evp_uring_enter (EvpUring *self,
                           guint     n_wait);
+/* Whether what evp_uring_enter() returned means that it never works again: a sandbox was closed meanwhile, say. */
+gboolean evp_uring_is_refused (int       failed);
 void     evp_uring_set_wakeups (EvpUring *self,
                                 gboolean  on);
 

@@ -144,6 +144,23 @@ evp_uring_enter (EvpUring *self,
   return failed < 0 ? -failed : 0;
 }
 
+gboolean
+evp_uring_is_refused (int failed)
+{
+  switch (failed)
+    {
+    case 0:
+    case EAGAIN:
+    case EBUSY:
+    case EINTR:
+    case ENOMEM:
+    case ETIME:
+      return FALSE;
+    default:
+      return TRUE;
+    }
+}
+
 void
 evp_uring_set_wakeups (EvpUring *self,
                        gboolean  on)

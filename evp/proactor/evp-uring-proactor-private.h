@@ -48,6 +48,8 @@ struct _EvpUringProactor
   EvpOperationList in_flight;
   guint n_in_flight;          /* the same, and armed receivers */
   guint fork_generation;
+  gboolean has_substitute;    /* see evp_uring_proactor_get_refused() */
+  int refused;                /* the same */
   gboolean cancels_missing;   /* a cancellation found no room in the ring: see send_cancels() */
   EvpUringBuffers buffers;
   EvpUringReceiver *receivers; /* armed ones */
@@ -65,6 +67,20 @@ struct _EvpUringProactor
 gboolean evp_uring_proactor_prepare  (EvpUringProactor *self);
 /* The same question without going to sleep. */
 gboolean evp_uring_proactor_has_work (EvpUringProactor *self);
+
+/*
+ * For a loop that chose by itself, and has another proactor to fall back to: if no ring can be made, what was submitted
+ * waits on instead of failing, and an errno says so after evp_uring_proactor_poll(). It can be taken then, one by one,
+ * and given to the other.
+ */
+void          evp_uring_proactor_set_has_substitute (EvpUringProactor *self);
+int           evp_uring_proactor_get_refused        (EvpUringProactor *self);
+EvpOperation *evp_uring_proactor_take_waiting       (EvpUringProactor *self);
+/*
+ * Whether one is submitted to another proactor or was taken: forgets what this one remembers of it. TRUE: it is
+ * complete, with what was received ahead.
+ */
+gboolean      evp_uring_proactor_disown             (EvpOperation     *operation);
 
 #ifdef HAVE_LIBURING
 
@@ -86,6 +102,8 @@ guint    evp_uring_proactor_collect (EvpUringProactor *self);
 gboolean evp_uring_receiver_submit  (EvpUringProactor *proactor,
                                      EvpOperation     *operation);
 void     evp_uring_receiver_cancel  (EvpOperation     *operation);
+/* See evp_uring_proactor_disown(). */
+gboolean evp_uring_receiver_disown  (EvpOperation     *operation);
 /* An answer of the ring; returns how many operations it completed. */
 guint    evp_uring_receiver_answer  (EvpUringReceiver *self,
                                      int               answer,

@@ -373,8 +373,8 @@ can_repeat (EvpOperation *operation)
 }
 
 /*
- * A ring serves the thread that made it. Once the loop is run or closed on another, the ring goes, and takes what
- * is in flight with it: with the loop moved, that starts anew where it can, and is cancelled elsewhere.
+ * A ring serves the thread that made it. Once the loop is run or closed on another, or the kernel takes
+ * nothing any more, the ring goes, and takes what is in flight with it: with the loop moved, that starts anew where it can, and is cancelled elsewhere.
  */
 static void
 leave_thread (EvpUringProactor *self)
@@ -415,7 +415,10 @@ put_waiting (EvpUringProactor *self)
       failed = evp_uring_open (&self->uring, RING_ENTRIES);
       if (failed != 0)
         {
-          fail_all (&self->waiting, failed);
+          if (self->has_substitute)
+            self->refused = failed;
+          else
+            fail_all (&self->waiting, failed);
           return;
         }
       self->thread = evp_handle_thread_token ();
@@ -544,8 +547,15 @@ evp_uring_proactor_poll (EvpProactor *proactor)
     send_cancels (self);
   if (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring))
     {
-      evp_uring_enter (&self->uring, 0);
+      int failed = evp_uring_enter (&self->uring, 0);
+
       completed = evp_uring_proactor_collect (self);
+      if (G_UNLIKELY (evp_uring_is_refused (failed)))
+        {
+          /* what is in flight goes with the ring */
+          leave_thread (self);
+          put_waiting (self);
+        }
     }
   return completed;
 }
@@ -560,6 +570,7 @@ static void
 evp_uring_proactor_close (EvpProactor *proactor)
 {
   EvpUringProactor *self = EVP_URING_PROACTOR (proactor);
+  int failed;
 
   if (self->closed)
     return;
@@ -577,7 +588,10 @@ evp_uring_proactor_close (EvpProactor *proactor)
       return;
     }
   if (!evp_uring_is_open (&self->uring))
-    return;
+    {
+      evp_uring_receivers_sweep (self);
+      return;
+    }
   if (self->thread != evp_handle_thread_token ())
     {
       leave_thread (self);
@@ -589,8 +603,13 @@ evp_uring_proactor_close (EvpProactor *proactor)
     {
       if (self->cancels_missing)
         send_cancels (self);
-      evp_uring_enter (&self->uring, self->cancels_missing ? 0 : 1);
+      failed = evp_uring_enter (&self->uring, self->cancels_missing ? 0 : 1);
       evp_uring_proactor_collect (self);
+      if (G_UNLIKELY (evp_uring_is_refused (failed)))
+        {
+          leave_thread (self);
+          return;
+        }
     }
   evp_uring_close (&self->uring);
   evp_uring_receivers_clear (self);
@@ -614,6 +633,41 @@ evp_uring_proactor_has_work (EvpUringProactor *self)
          || g_atomic_pointer_get (&self->dropped) != NULL
          || (evp_uring_is_open (&self->uring)
              && (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring)));
+}
+
+void
+evp_uring_proactor_set_has_substitute (EvpUringProactor *self)
+{
+  self->has_substitute = TRUE;
+}
+
+int
+evp_uring_proactor_get_refused (EvpUringProactor *self)
+{
+  return self->refused;
+}
+
+EvpOperation *
+evp_uring_proactor_take_waiting (EvpUringProactor *self)
+{
+  EvpOperation *operation = self->waiting.head;
+
+  if (operation != NULL)
+    list_remove (&self->waiting, operation);
+  return operation;
+}
+
+gboolean
+evp_uring_proactor_disown (EvpOperation *operation)
+{
+  if (operation->engine_free == release_message)
+    {
+      release_message (operation);
+      operation->engine_data = NULL;
+      operation->engine_free = NULL;
+      return FALSE;
+    }
+  return evp_uring_receiver_disown (operation);
 }
 
 gboolean
@@ -643,6 +697,29 @@ evp_uring_proactor_has_work (EvpUringProactor *self)
 
 gboolean
 evp_uring_proactor_prepare (EvpUringProactor *self)
+{
+  return FALSE;
+}
+
+void
+evp_uring_proactor_set_has_substitute (EvpUringProactor *self)
+{
+}
+
+int
+evp_uring_proactor_get_refused (EvpUringProactor *self)
+{
+  return 0;
+}
+
+EvpOperation *
+evp_uring_proactor_take_waiting (EvpUringProactor *self)
+{
+  return NULL;
+}
+
+gboolean
+evp_uring_proactor_disown (EvpOperation *operation)
 {
   return FALSE;
 }

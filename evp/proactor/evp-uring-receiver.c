@@ -221,9 +221,11 @@ stop_now (EvpUringReceiver *self)
   while (!proactor->closed && !stopped)
     {
       gboolean asked = stop (self);
+      int failed = evp_uring_enter (&proactor->uring, asked ? 1 : 0);
 
-      evp_uring_enter (&proactor->uring, asked ? 1 : 0);
       evp_uring_proactor_collect (proactor);
+      if (G_UNLIKELY (evp_uring_is_refused (failed)))
+        break; /* the ring goes soon, and lets go of everything then */
     }
   if (!stopped)
     self->stopped = NULL;
@@ -395,6 +397,25 @@ void
 evp_uring_receiver_cancel (EvpOperation *operation)
 {
   deliver (operation->engine_data, -ECANCELED);
+}
+
+gboolean
+evp_uring_receiver_disown (EvpOperation *operation)
+{
+  EvpUringReceiver *self;
+
+  if (operation->engine_free != receiver_drop)
+    return FALSE;
+  self = operation->engine_data;
+  if (self->length > 0 || (self->ended && self->ending != 0))
+    {
+      evp_uring_proactor_finish (operation, receiver_take (operation, operation->buffer, operation->length));
+      return TRUE;
+    }
+  receiver_drop (operation);
+  operation->engine_data = NULL;
+  operation->engine_free = NULL;
+  return FALSE;
 }
 
 void

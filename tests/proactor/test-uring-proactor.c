@@ -641,6 +641,201 @@ test_no_descriptors (Fixture *fixture)
   g_assert_cmpint (submit_and_wait (fixture, operation), ==, 3);
 }
 
+/* The loop chooses by itself, and has chosen io_uring. */
+static void
+choose (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_close (fixture->loop, NULL);
+  g_assert_finalize_object (fixture->loop);
+  fixture->loop = evp_proactor_event_loop_new (NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (EVP_IS_URING_PROACTOR (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (fixture->loop))));
+}
+
+static gboolean
+gave_way (Fixture *fixture)
+{
+  return EVP_IS_GIO_PROACTOR (evp_proactor_event_loop_get_proactor (EVP_PROACTOR_EVENT_LOOP (fixture->loop)));
+}
+
+static int
+count_fds (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  int n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+/* The probe said yes, but there are no descriptors for the ring any more: a loop that chose it takes the other. */
+/* Rules: V-5 */
+static void
+test_give_way (Fixture *fixture)
+{
+  int zero = open ("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+  for (guint n_left = 0; n_left < 4; n_left++)
+    {
+      char buffer[16], byte = 1;
+      g_autoptr (EvpOperation) receive = evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], count_cb, fixture);
+      g_autoptr (EvpOperation) read = evp_operation_new (EVP_OPERATION_READ, zero, count_cb, fixture);
+      g_autoptr (EvpOperation) cancelled = evp_operation_new (EVP_OPERATION_RECV, fixture->fds[0], count_cb, fixture);
+      struct rlimit before, low;
+      int first_free, n_fds;
+
+      choose (fixture);
+      fixture->n_done = 0;
+      fixture->n_expected = 2;
+      fixture->done = FALSE;
+      receive->buffer = buffer;
+      receive->length = sizeof buffer;
+      read->buffer = &byte;
+      read->length = 1;
+      cancelled->buffer = buffer;
+      cancelled->length = sizeof buffer;
+      submit (fixture, receive);
+      submit (fixture, cancelled);
+      submit (fixture, read);
+      evp_loop_cancel_operation (fixture->loop, cancelled);
+      g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+      first_free = dup (0);
+      close (first_free);
+      low = before;
+      low.rlim_cur = (rlim_t) first_free + n_left;
+      n_fds = count_fds ();
+      g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &low), ==, 0);
+      while (!fixture->done)
+        g_main_context_iteration (evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (fixture->loop)), TRUE);
+      g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+      g_assert_true (gave_way (fixture));
+      g_assert_cmpint (count_fds (), ==, n_fds);
+      g_assert_cmpint (cancelled->result, ==, -ECANCELED);
+      g_assert_cmpint (read->result, ==, 1);
+      g_assert_cmpint (byte, ==, 0);
+
+      fixture->done = FALSE;
+      fixture->n_expected = 3;
+      g_assert_cmpint (write (fixture->fds[1], "three", 5), ==, 5);
+      evp_test_run_until (fixture->loop, &fixture->done);
+      g_assert_cmpint (receive->result, ==, 5);
+      g_assert_cmpint (submit_and_wait (fixture, read), ==, 1);
+    }
+  close (zero);
+}
+
+static void
+refuse_io_uring (void)
+{
+  struct sock_filter filter[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JGE | BPF_K, 425 /* io_uring_setup, _enter, _register, everywhere but on alpha */, 0, 2),
+    BPF_JUMP (BPF_JMP | BPF_JGT | BPF_K, 427, 1, 0),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { .len = G_N_ELEMENTS (filter), .filter = filter };
+
+  g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+  g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+}
+
+/* A sandbox is closed while requests are with the ring. */
+static void
+refuse_later (Fixture *fixture,
+              gboolean chosen)
+{
+  char buffer[16], other_buffer[16];
+  int fds[2];
+  g_autoptr (EvpOperation) ahead = NULL;
+  g_autoptr (EvpOperation) receive = NULL;
+  g_autoptr (EvpOperation) send = NULL;
+
+  if (chosen)
+    choose (fixture);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  /* one that was received for ahead, and has something that nobody asked for yet */
+  ahead = new_ahead (fixture, buffer, sizeof buffer);
+  begin_ahead (fixture, ahead);
+  g_assert_cmpint (write (fixture->fds[1], "ahead", 5), ==, 5);
+  while (g_main_context_iteration (evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (fixture->loop)), FALSE))
+    ;
+  /* and one that waits */
+  receive = evp_operation_new (EVP_OPERATION_RECV, fds[0], count_cb, fixture);
+  receive->buffer = other_buffer;
+  receive->length = sizeof other_buffer;
+  submit (fixture, receive);
+  evp_test_run_ready (fixture->loop);
+
+  refuse_io_uring ();
+  send = evp_operation_new (EVP_OPERATION_SEND, fds[1], count_cb, fixture);
+  send->buffer = (char *) "sent";
+  send->length = 4;
+  if (!chosen)
+    {
+      fixture->n_done = 0;
+      fixture->n_expected = 2;
+      fixture->done = FALSE;
+      submit (fixture, send);
+      evp_test_run_until (fixture->loop, &fixture->done);
+      g_assert_cmpint (receive->result, ==, -EPERM);
+      g_assert_cmpint (submit_and_wait (fixture, send), ==, -EPERM);
+      g_assert_false (gave_way (fixture));
+    }
+  else
+    {
+      gssize sent = submit_and_wait (fixture, send);
+
+      /* it may have gone, so it is not repeated */
+      g_assert_true (sent == 4 || sent == -ECANCELED);
+      g_assert_true (gave_way (fixture));
+      fixture->done = FALSE;
+      fixture->n_expected = sent == 4 ? 2 : 3;
+      if (sent == -ECANCELED)
+        submit (fixture, send);
+      if (receive->state != EVP_OPERATION_IDLE)
+        evp_test_run_until (fixture->loop, &fixture->done);
+      g_assert_cmpint (receive->result, ==, 4);
+      g_assert_cmpmem (other_buffer, 4, "sent", 4);
+
+      g_assert_cmpint (submit_and_wait (fixture, ahead), ==, 5);
+      g_assert_cmpmem (buffer, 5, "ahead", 5);
+      g_assert_cmpint (write (fixture->fds[1], "later", 5), ==, 5);
+      g_assert_cmpint (submit_and_wait (fixture, ahead), ==, 5);
+      g_assert_cmpmem (buffer, 5, "later", 5);
+    }
+  close (fds[0]);
+  close (fds[1]);
+}
+
+static void
+test_seccomp_later (Fixture *fixture)
+{
+  if (g_test_subprocess ())
+    {
+      refuse_later (fixture, TRUE);
+      return;
+    }
+  g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, 0);
+  g_test_trap_assert_passed ();
+}
+
+/* The same with a proactor that was asked for. */
+static void
+test_seccomp_asked (Fixture *fixture)
+{
+  if (g_test_subprocess ())
+    {
+      refuse_later (fixture, FALSE);
+      return;
+    }
+  g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, 0);
+  g_test_trap_assert_passed ();
+}
+
 #endif
 
 static void
@@ -682,6 +877,9 @@ main (int    argc,
       add ("idle", test_idle);
 #ifdef __linux__
       add ("no-descriptors", test_no_descriptors);
+      add ("give-way", test_give_way);
+      add ("seccomp-later", test_seccomp_later);
+      add ("seccomp-asked", test_seccomp_asked);
 #endif
     }
 #ifdef __linux__
