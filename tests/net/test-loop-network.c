@@ -768,7 +768,7 @@ main (int    argc,
   net_test_add ("loop-network", "unix-abstract", test_unix_abstract);
   net_test_add ("loop-network", "unix-stale", test_unix_stale);
   net_test_add ("loop-network", "unix-arguments", test_unix_arguments);
-  for (guint i = 0; i < G_N_ELEMENTS (net_loops) - !evp_capabilities_get ("io-uring"); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (net_loops) - !evp_test_has_uring (); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/net/loop-network/connection-loop-closed/%s", net_loops[i].name);
 

@@ -754,7 +754,7 @@ main (int    argc,
   net_test_add ("server", "rounds", test_rounds);
   net_test_add ("server", "tls", test_tls);
   net_test_add ("server", "tls-failure", test_tls_failure);
-  for (guint i = 0; i < G_N_ELEMENTS (net_loops) - !evp_capabilities_get ("io-uring"); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (net_loops) - !evp_test_has_uring (); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/net/server/loop-closed/%s", net_loops[i].name);
 
