@@ -11,8 +11,33 @@ import re
 import subprocess
 import sys
 
+# what the first page has for each page of the book, in its order
+PAGE = re.compile(r'^ *<li><a href="([^"#:]+\.html)">([^<]+)</a></li>$', re.M)
+BEFORE_GENERATOR = re.compile(r'^ *<div class="section generator">', re.M)
+END_OF_TEXT = re.compile(r'\s*</div>\s*</section>\s*</section>')
 # a row for an address that the project does not have
 EMPTY_ROW = re.compile(r'^\s*<tr><td><em>[^<]*</em></td><td><a href=""[^>]*></a></td></tr>\n', re.M)
+
+
+def add_ways_on(site, index):
+    """Leads from each page of the book to all others, and to the next one; gi-docgen leads to none."""
+    extra = index[index.index('<h4 id="extra"'):]
+    pages = [page for page in PAGE.findall(extra[:extra.index('</ul>')]) if page[0] != 'classes_hierarchy.html']
+    for number, (name, title) in enumerate(pages):
+        links = ''.join(f'<a href="{other}"{" class=current" if other == name else ""}>{text}</a>\n'
+                        for other, text in pages)
+        book = f'<div class="section">\n<h5>The book</h5>\n<div class="links">\n{links}</div>\n</div>\n\n'
+        if number + 1 < len(pages):
+            way = f'Next: <a href="{pages[number + 1][0]}">{pages[number + 1][1]}</a>'
+        else:
+            way = '<a href="index.html">The reference</a>'
+        html = (site / name).read_text(encoding='utf-8')
+        generator, end = BEFORE_GENERATOR.search(html), END_OF_TEXT.search(html)
+        if generator is None or end is None or end.start() < generator.start():
+            continue  # another gi-docgen makes other pages
+        html = (html[:generator.start()] + book + html[generator.start():end.start()]
+                + f'\n<p class="way-on">{way}</p>' + html[end.start():])
+        (site / name).write_text(html, encoding='utf-8')
 
 
 def main():
@@ -28,7 +53,9 @@ def main():
     with (arguments.output / 'style.css').open('a', encoding='utf-8') as style:
         style.write('\n' + arguments.style.read_text(encoding='utf-8'))
     index = arguments.output / 'index.html'
-    index.write_text(EMPTY_ROW.sub('', index.read_text(encoding='utf-8')), encoding='utf-8')
+    html = EMPTY_ROW.sub('', index.read_text(encoding='utf-8'))
+    index.write_text(html, encoding='utf-8')
+    add_ways_on(arguments.output, html)
     return 0
 
 
