@@ -6,14 +6,17 @@
 """
 
 import argparse
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+LEFT_OUT = ['tests', 'contract', 'examples']  # as a subproject without being told
 OPTIONS = {'tests': 'false', 'contract': 'false', 'examples': 'false', 'introspection': 'disabled', 'documentation': 'disabled'}
 
 
@@ -39,7 +42,12 @@ def subproject(folder, arguments, version):
     os.symlink(arguments.source, folder / 'program' / 'subprojects' / 'libevp')
     build = folder / 'build'
     call(arguments.meson, 'setup', build, folder / 'program', '--wrap-mode=nodownload', '--buildtype=plain',
-         '--force-fallback-for=evp-1', *(f'-Dlibevp:{name}={value}' for name, value in OPTIONS.items()))
+         '--force-fallback-for=evp-1', *(f'-Dlibevp:{name}={value}' for name, value in OPTIONS.items()
+                                         if name not in LEFT_OUT))
+    targets = json.loads((build / 'meson-info' / 'intro-targets.json').read_text(encoding='utf-8'))
+    unwanted = [target['name'] for target in targets if re.search('/libevp/(tests|examples)/', target['defined_in'])]
+    if unwanted:
+        sys.exit(f'who wants the library gets {unwanted}')
     call('ninja', '-C', build, 'program')
     check_output(call(build / 'program'), version)
 
