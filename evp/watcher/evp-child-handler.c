@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-abstract-event-loop.h"
 #include "evp/loop/evp-running-loop-private.h"
+#include "evp/os/evp-os-fork-private.h"
 
 /**
  * EvpChildHandler:
@@ -43,6 +44,7 @@ struct _EvpChildHandler
   /* constant */
   GPid pid;
   GThread *maker; /* the thread that made it, and so may release the data */
+  guint generation; /* of the process whose child it is: evp_os_fork_generation() */
 
   GMutex lock; /* protects what follows; not held while foreign code runs */
   State state;
@@ -183,6 +185,9 @@ static void
 warn_closed (EvpChildHandler      *self,
              EvpAbstractEventLoop *loop)
 {
+  /* nothing is lost in a forked process: the child, and its end, are the parent's */
+  if (self->generation != evp_os_fork_generation ())
+    return;
   /* Translators: %d is a process id, %s the class of an event loop, %p its address */
   evp_warn_runtime (_("The event loop of the handler for child %d (%s at %p) is closed; "
                       "its callback is dropped and will not be called"),
@@ -317,6 +322,7 @@ evp_child_handler_init (EvpChildHandler *self)
 {
   g_mutex_init (&self->lock);
   self->maker = g_thread_ref (g_thread_self ());
+  self->generation = evp_os_fork_generation ();
   /* until evp_child_handler_new() says otherwise there is nothing to call */
   self->state = STATE_FINISHED;
   self->cpu_time = -1.0;

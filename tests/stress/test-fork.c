@@ -4,6 +4,7 @@
 
 #include <evp/evp.h>
 
+#include "evp/base/evp-debug-private.h"
 #include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-uring-proactor.h"
 #include "support/evp-test-process.h"
@@ -150,6 +151,17 @@ forked_asks_the_parents (Fixture *f)
   evp_event_loop_remove_reader (f->loop, f->pipe[0]);
   evp_event_loop_remove_signal_handler (f->loop, SIGUSR1);
   evp_event_loop_close (f->loop, NULL);
+}
+
+/* Closing the parent's loop drops its handlers, of children that are the parent's: nothing to warn of. */
+static void
+forked_closes_the_parents_loop (Fixture *f)
+{
+  guint n_warnings = evp_warn_runtime_get_count ();
+
+  evp_event_loop_close (f->loop, NULL);
+  g_assert_true (evp_event_loop_is_closed (f->loop));
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, n_warnings);
 }
 
 /* --- in the parent --- */
@@ -368,6 +380,7 @@ add (const char *name,
     { "execs", forked_execs },
     { "runs-a-loop", forked_runs_a_loop },
     { "asks-the-parents", forked_asks_the_parents },
+    { "closes-the-parents-loop", forked_closes_the_parents_loop },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (children); i++)
