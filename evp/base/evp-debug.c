@@ -4,6 +4,8 @@
 
 #include "evp/base/evp-debug-private.h"
 
+#include "evp/base/evp-i18n-private.h"
+
 static const GDebugKey debug_keys[] = {
   { "loop", EVP_DEBUG_LOOP },
   { "selector", EVP_DEBUG_SELECTOR },
@@ -13,6 +15,31 @@ static const GDebugKey debug_keys[] = {
   { "signal", EVP_DEBUG_SIGNAL },
 };
 
+/* GLib reads the value, and passes over what it does not know; a mistyped key would be silence. */
+static void
+warn_unknown_keys (const char *value)
+{
+  g_auto (GStrv) names = g_strsplit_set (value, ":;, \t", -1);
+  g_autoptr (GString) known = g_string_new (NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (debug_keys); i++)
+    g_string_append_printf (known, "%s, ", debug_keys[i].key);
+  g_string_append (known, "all, help");
+
+  for (char **name = names; *name != NULL; name++)
+    {
+      gboolean found = **name == '\0' || g_ascii_strcasecmp (*name, "all") == 0
+                       || g_ascii_strcasecmp (*name, "help") == 0;
+
+      for (gsize i = 0; !found && i < G_N_ELEMENTS (debug_keys); i++)
+        found = g_ascii_strcasecmp (*name, debug_keys[i].key) == 0;
+      if (!found)
+        evp_warn_runtime (
+            /* Translators: name of an environment variable, its value, a list of values */
+            _("%s=%s is not known and is ignored; known are: %s"), "EVP_DEBUG", *name, known->str);
+    }
+}
+
 gboolean
 evp_debug_enabled (EvpDebugFlags key)
 {
@@ -20,7 +47,11 @@ evp_debug_enabled (EvpDebugFlags key)
 
   if (g_once_init_enter (&flags))
     {
-      gsize value = g_parse_debug_string (g_getenv ("EVP_DEBUG"), debug_keys, G_N_ELEMENTS (debug_keys));
+      const char *variable = g_getenv ("EVP_DEBUG");
+      gsize value = g_parse_debug_string (variable, debug_keys, G_N_ELEMENTS (debug_keys));
+
+      if (variable != NULL)
+        warn_unknown_keys (variable);
       /* zero means "not initialised yet", so one more bit is always set */
       g_once_init_leave (&flags, value | ((gsize) 1 << 31));
     }

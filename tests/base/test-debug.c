@@ -68,6 +68,31 @@ test_help (void)
     }
 }
 
+/*
+ * Rules: D-1
+ * A key that does not exist is said, with those that do; the others count.
+ */
+static void
+test_unknown_key (void)
+{
+  g_autofree char *last = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, 0);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  g_setenv ("EVP_DEBUG", "watchers,loop, Signal,", TRUE);
+  g_assert_true (evp_debug_enabled (EVP_DEBUG_LOOP));
+  g_assert_true (evp_debug_enabled (EVP_DEBUG_SIGNAL));
+  g_assert_false (evp_debug_enabled (EVP_DEBUG_WATCHER));
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, 1);
+  last = evp_warn_runtime_dup_last ();
+  g_assert_cmpstr (last, ==, "EVP_DEBUG=watchers is not known and is ignored; known are: "
+                             "loop, selector, watcher, process, policy, signal, all, help");
+}
+
 static void
 test_note (void)
 {
@@ -126,6 +151,7 @@ main (int    argc,
   g_test_add_func ("/evp/base/debug/keys", test_keys);
   g_test_add_func ("/evp/base/debug/all", test_all);
   g_test_add_func ("/evp/base/debug/help", test_help);
+  g_test_add_func ("/evp/base/debug/unknown-key", test_unknown_key);
   g_test_add_func ("/evp/base/debug/note", test_note);
   g_test_add_func ("/evp/base/debug/warning-is-never-fatal", test_warning_is_never_fatal);
   g_test_add_func ("/evp/base/debug/warning-is-logged", test_warning_is_logged);
