@@ -610,7 +610,10 @@ run_add_job (Run    *self,
   g_queue_push_tail (&self->waiting, job);
 }
 
-/* 0 or an errno. */
+/* Far more than any list is; what never ends (/dev/zero, yes) is told before it has taken all the memory. */
+#define MAX_INPUT (256u << 20)
+
+/* 0 or an errno. Ends at a NUL byte, which no list has, or when there is too much. */
 static int
 read_all (int         fd,
           GByteArray *bytes)
@@ -621,7 +624,15 @@ read_all (int         fd,
       gssize n = read (fd, buffer, sizeof buffer);
 
       if (n > 0)
-        g_byte_array_append (bytes, buffer, (guint) n);
+        {
+          const guint8 *nul = memchr (buffer, '\0', (gsize) n);
+
+          g_byte_array_append (bytes, buffer, nul != NULL ? (guint) (nul - buffer) + 1 : (guint) n);
+          if (nul != NULL)
+            return 0;
+          if (bytes->len > MAX_INPUT)
+            return EFBIG;
+        }
       else if (n == 0)
         return 0;
       else if (errno == EAGAIN)

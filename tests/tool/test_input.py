@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How `evp run` reads its list, and what it says to a wrong one."""
 
+import errno
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import evptool
@@ -78,6 +80,18 @@ class Input(evptool.ToolTest):
 
     def test_nul_byte(self):
         self.assertBroken(b'true\necho a\0b\n', 'line 3')
+
+    def test_endless(self):
+        """What never ends is refused before it has taken all the memory, rather than read until the program dies."""
+        for path, message in (('/dev/zero', 'line 1'), ('/dev/full', 'line 1')):
+            with self.subTest(path=path), open(path, 'rb') as file:
+                self.assertUsage(self.evp('run', stdin=file.fileno()), message)
+        yes = subprocess.Popen(['yes', 'x' * 4000], stdout=subprocess.PIPE)
+        try:
+            self.assertUsage(self.evp('run', stdin=yes.stdout.fileno()), os.strerror(errno.EFBIG))
+        finally:
+            yes.stdout.close()
+            yes.wait()
 
     def test_directory(self):
         fd = os.open('/', os.O_RDONLY)
