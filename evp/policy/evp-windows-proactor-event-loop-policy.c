@@ -4,11 +4,10 @@
 
 #include "evp/policy/evp-windows-proactor-event-loop-policy.h"
 
-#include "evp/base/evp-error-private.h"
-#include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/policy/evp-abstract-event-loop-policy-private.h"
 #include "evp/policy/evp-default-event-loop-policy-private.h"
+#include "evp/policy/evp-windows-event-loop-policy-private.h"
 
 /**
  * EvpWindowsProactorEventLoopPolicy:
@@ -39,40 +38,10 @@ G_DEFINE_TYPE_WITH_CODE (EvpWindowsProactorEventLoopPolicy, evp_windows_proactor
 /* what this class filled in; written once, when the class is made */
 static EvpAbstractEventLoopPolicyInterface filled_in;
 
-static EvpAbstractEventLoop *
-evp_windows_proactor_event_loop_policy_new_event_loop (EvpAbstractEventLoopPolicy *policy,
-                                                       GError                    **error)
-{
-  g_set_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED,
-               /* Translators: %s is a class name */
-               _("%s makes loops on Windows only; use EvpSelectorEventLoopPolicy, which works on every platform"),
-               G_OBJECT_TYPE_NAME (policy));
-  return NULL;
-}
-
-static EvpAbstractChildWatcher *
-evp_windows_proactor_event_loop_policy_get_child_watcher (EvpAbstractEventLoopPolicy *policy,
-                                                          GError                    **error)
-{
-  evp_set_error_unimplemented (error, policy, "get_child_watcher");
-  return NULL;
-}
-
-static gboolean
-evp_windows_proactor_event_loop_policy_set_child_watcher (EvpAbstractEventLoopPolicy *policy,
-                                                          EvpAbstractChildWatcher    *watcher,
-                                                          GError                    **error)
-{
-  evp_set_error_unimplemented (error, policy, "set_child_watcher");
-  return FALSE;
-}
-
 static void
 evp_windows_proactor_event_loop_policy_iface_init (EvpAbstractEventLoopPolicyInterface *iface)
 {
-  iface->new_event_loop = evp_windows_proactor_event_loop_policy_new_event_loop;
-  iface->get_child_watcher = evp_windows_proactor_event_loop_policy_get_child_watcher;
-  iface->set_child_watcher = evp_windows_proactor_event_loop_policy_set_child_watcher;
+  evp_windows_event_loop_policy_fill_in (iface);
   filled_in = *iface;
 }
 
