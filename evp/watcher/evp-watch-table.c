@@ -130,7 +130,8 @@ evp_watch_table_bind (EvpWatchTable   *self,
         {
           g_set_error_literal (error, EVP_ERROR, EVP_ERROR_NO_RUNNING_LOOP,
                                _("No event loop runs in this thread, and the child watcher is attached to none; "
-                                 "call this from a running loop, or attach the watcher first"));
+                                 "call this from a running loop, or ask evp_get_event_loop() in the main thread "
+                                 "before, or attach the watcher"));
           return FALSE;
         }
       evp_child_handler_set_loop (handler, loop);
