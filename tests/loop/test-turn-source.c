@@ -498,6 +498,64 @@ test_turn_source_replaced_inside (Fixture      *fixture,
 }
 
 static gint64
+take_away_inside (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  evp_turn_source_set_callback (fixture->source, NULL, NULL, NULL);
+  g_assert_false (evp_turn_source_is_attached (fixture->source));
+  /* what this returned is of no use to anybody */
+  return 0;
+}
+
+/*
+ * Without a callback nobody would read the descriptor: there is no turn, and the context sleeps although the
+ * descriptor is readable and a turn is due.
+ */
+static void
+test_turn_source_without_callback (Fixture      *fixture,
+                                   gconstpointer data)
+{
+  fixture->turn = take_away_inside;
+  evp_turn_source_attach (fixture->source);
+  g_assert_cmpint (write (fixture->pipe[1], "x", 1), ==, 1);
+  evp_turn_source_wake (fixture->source);
+  iterate (fixture, 1);
+  g_assert_cmpuint (fixture->n_turns, ==, 1);
+  g_assert_cmpuint (fixture->n_destroyed, ==, 1);
+  g_assert_false (evp_turn_source_is_attached (fixture->source));
+  evp_turn_source_wake (fixture->source);
+  evp_turn_source_set_deadline (fixture->source, 0.0);
+  g_assert_false (g_main_context_pending (fixture->context));
+
+  /* it cannot be attached so */
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*closure != NULL*");
+  evp_turn_source_attach (fixture->source);
+  g_test_assert_expected_messages ();
+  g_assert_false (evp_turn_source_is_attached (fixture->source));
+  g_assert_false (g_main_context_pending (fixture->context));
+
+  /* one taken away outside a turn, before it ever came to that */
+  fixture->n_destroyed = 0;
+  evp_turn_source_set_callback (fixture->source, turn_cb, fixture, destroy_cb);
+  evp_turn_source_attach (fixture->source);
+  g_assert_true (g_main_context_pending (fixture->context));
+  evp_turn_source_set_callback (fixture->source, NULL, NULL, NULL);
+  g_assert_cmpuint (fixture->n_destroyed, ==, 1);
+  g_assert_false (g_main_context_pending (fixture->context));
+  g_assert_cmpuint (fixture->n_turns, ==, 1);
+
+  /* and with another one all goes on */
+  fixture->n_destroyed = 0;
+  fixture->turn = finish;
+  evp_turn_source_set_callback (fixture->source, turn_cb, fixture, destroy_cb);
+  evp_turn_source_attach (fixture->source);
+  run (fixture);
+  g_assert_cmpuint (fixture->n_turns, ==, 2);
+  evp_turn_source_detach (fixture->source);
+}
+
+static gint64
 detach_inside (gpointer user_data)
 {
   Fixture *fixture = user_data;
@@ -574,6 +632,7 @@ main (int    argc,
   ADD ("priority", test_turn_source_priority, NULL);
   ADD ("dropped-inside", test_turn_source_dropped_inside, NULL);
   ADD ("replaced-inside", test_turn_source_replaced_inside, NULL);
+  ADD ("without-callback", test_turn_source_without_callback, NULL);
   ADD ("detached-inside", test_turn_source_detached_inside, NULL);
   ADD ("fork", test_turn_source_fork, NULL);
 
