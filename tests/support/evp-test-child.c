@@ -36,8 +36,12 @@
 static void
 pause_for_ever (void)
 {
-  for (;;)
-    pause ();
+  /* or nearly: what a failed test leaves behind holds its output open, and with it whoever collects that */
+  const time_t end = time (NULL) + 600;
+
+  while (time (NULL) < end)
+    sleep (60);
+  _exit (1);
 }
 
 static int
