@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-USES = re.compile(r'(?<![\w"])(?:_|N_|C_|ngettext|evp_ngettext)\s*\(\s*"')
+USES = re.compile(r'(?<![\w"])(?:_|N_|C_|ngettext|evp_ngettext)\s*\(\s*["\']')
 
 
 def call(*command, **options):
@@ -29,8 +29,8 @@ def main():
 
     listed = [line.strip() for line in (po / 'POTFILES.in').read_text(encoding='utf-8').splitlines()
               if line.strip() and not line.startswith('#')]
-    using = {str(path.relative_to(source)) for path in sorted((source / 'evp').rglob('*.[ch]'))
-             if USES.search(path.read_text(encoding='utf-8'))}
+    paths = [*(source / 'evp').rglob('*.[ch]'), *(source / 'introspection').rglob('overrides/Evp.*')]
+    using = {str(path.relative_to(source)) for path in sorted(paths) if USES.search(path.read_text(encoding='utf-8'))}
     problems += [f'{path} has messages, but is not in po/POTFILES.in' for path in sorted(using - set(listed))]
     problems += [f'{path} is in po/POTFILES.in, but has no messages' for path in sorted(set(listed) - using)]
     if listed != sorted(listed):

@@ -27,6 +27,12 @@ function _init() {
         return new GLib.Error(Evp.Error, code, message);
     }
 
+    // a message in the language of who reads it
+    function _(message) {
+        Evp.capabilities_explain(''); // says something, and so knows where the messages are
+        return GLib.dgettext('evp-1', message);
+    }
+
     function toGError(error) {
         return error instanceof GLib.Error ? error : makeError(Evp.Error.FAILED, `${error}`);
     }
@@ -146,7 +152,7 @@ function _init() {
 
     function noThreads() {
         throw makeError(Evp.Error.NOT_SUPPORTED,
-            'GJS cannot run a function on another thread; use an asynchronous operation or a child process');
+            _('GJS cannot run a function on another thread; use an asynchronous operation or a child process'));
     }
     loopMethods.run_in_executor = noThreads;
     Evp.Executor.prototype.submit = noThreads;
@@ -218,7 +224,7 @@ function _init() {
         if (!this.done() && given !== error)
             this._exception = {error, message: given.message};
         if (!setError.call(this, given))
-            throw makeError(Evp.Error.INVALID_STATE, 'The future is done already');
+            setResult.call(this, null); // throws what C says of it
         return true;
     };
 
@@ -306,9 +312,10 @@ function _init() {
 
     // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
     // returns is done, and returns its result. The first Ctrl-C cancels it.
+    const runInC = Evp.run;
     Evp.run = function (main, ...args) {
         if (getRunningLoop())
-            throw makeError(Evp.Error.LOOP_RUNNING, 'Evp.run() cannot be called while a loop runs in this thread');
+            runInC(() => null); // throws what C says of it
 
         const policy = Evp.get_event_loop_policy();
         const type = policy.loop_type ?? Evp.SelectorEventLoop.$gtype;

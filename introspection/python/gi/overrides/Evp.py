@@ -696,12 +696,12 @@ class Future(Evp.Future):
         if not isinstance(error, BaseException):
             raise TypeError(f'an exception is needed, not {type(error).__name__}')
         if self.done():
-            raise _error(Evp.Error.INVALID_STATE, 'The future is done already')
+            Evp.Future.set_result(self, None)  # raises what C says of it
         given = _gerror(error)
         if given is not error:
             self._exception = (error, given.message)
         if not Evp.Future.set_error(self, given):
-            raise _error(Evp.Error.INVALID_STATE, 'The future is done already')
+            Evp.Future.set_result(self, None)
         return True
 
     set_exception = set_error
