@@ -3,6 +3,7 @@
 
 #include <evp/evp.h>
 
+#include <locale.h>
 #include <string.h>
 
 typedef struct
@@ -12,11 +13,29 @@ typedef struct
 } Program;
 
 static void
+not_started_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      user_data)
+{
+  Program *program = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EvpSubprocess) process =
+    evp_event_loop_subprocess_exec_finish (EVP_EVENT_LOOP (source), result, &error);
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    g_print ("as it should: %s\n", error->message);
+  else
+    g_propagate_error (&program->error, g_steal_pointer (&error));
+  evp_event_loop_stop (program->loop);
+}
+
+static void
 communicated_cb (GObject      *source,
                  GAsyncResult *result,
                  gpointer      user_data)
 {
   Program *program = user_data;
+  const char * const missing[] = { "/does/not/exist", NULL };
   g_autoptr (GBytes) output = NULL;
   gsize size;
   const char *text;
@@ -26,8 +45,10 @@ communicated_cb (GObject      *source,
       text = g_bytes_get_data (output, &size);
       g_print ("%.*s (return code %d)\n", (int) size, text,
                evp_subprocess_get_returncode (EVP_SUBPROCESS (source)));
+      evp_event_loop_subprocess_exec_async (program->loop, missing, NULL, NULL, not_started_cb, program);
     }
-  evp_event_loop_stop (program->loop);
+  else
+    evp_event_loop_stop (program->loop);
 }
 
 static void
@@ -64,8 +85,10 @@ main (void)
 {
   Program program = { NULL, NULL };
   g_autoptr (GError) error = NULL;
-  g_autoptr (EvpAbstractEventLoop) loop = evp_get_event_loop (&error);
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
 
+  setlocale (LC_ALL, ""); /* messages in the language of who reads them */
+  loop = evp_get_event_loop (&error);
   program.loop = loop;
   if (loop != NULL
       && evp_event_loop_call_soon (loop, start, &program, NULL, &error) != NULL

@@ -23,6 +23,7 @@ async void run_children (Evp.AbstractEventLoop loop) {
 }
 
 int main () {
+  Intl.setlocale (); // messages in the language of who reads them
   try {
     var loop = Evp.get_event_loop ();
     loop.call_soon (() => run_children.begin (loop));

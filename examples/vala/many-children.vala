@@ -6,7 +6,7 @@ const int AT_ONCE = 8;
 
 class Crowd : Object {
   int next;
-  int codes[3];
+  int[] codes = new int[3]; // a field "int codes[3]" would be copied in an async method
   int workers;
 
   async void work (Evp.AbstractEventLoop loop) throws Error {
