@@ -829,21 +829,21 @@ test_fork (Fixture      *f,
 
       /* no assertions here: they would report as if they were the parent */
       if (evp_child_watcher_is_active (f->watcher))
-        _exit (10);
+        evp_test_exit_forked (10);
       if (evp_child_watcher_add_child_handler (f->watcher, child.pid, ended_cb, &own, destroy_cb, &error)
           || !g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED) || own.n_destroyed != 1)
-        _exit (11);
+        evp_test_exit_forked (11);
       g_clear_error (&error);
       if (evp_child_watcher_attach_loop (f->watcher, f->loop, &error)
           || !g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED))
-        _exit (12);
+        evp_test_exit_forked (12);
       if (evp_child_watcher_remove_child_handler (f->watcher, child.pid))
-        _exit (13);
+        evp_test_exit_forked (13);
       evp_child_watcher_enter (f->watcher);
       evp_child_watcher_exit (f->watcher);
       evp_child_watcher_close (f->watcher);
       g_object_unref (f->watcher);
-      _exit (child.n_calls + child.n_destroyed);
+      evp_test_exit_forked (child.n_calls + child.n_destroyed);
     }
   while (waitpid (pid, &status, 0) < 0)
     g_assert_cmpint (errno, ==, EINTR);

@@ -43,7 +43,9 @@ main (int   argc,
   contract_watcher_add ("fast-child-watcher", evp_fast_child_watcher_new,
                         CONTRACT_WATCHER_SIGNAL | CONTRACT_WATCHER_SWEEPS | CONTRACT_WATCHER_STEALS);
   contract_watcher_add ("multi-loop-child-watcher", evp_multi_loop_child_watcher_new, CONTRACT_WATCHER_SIGNAL);
-  contract_watcher_add ("glib-child-watcher", evp_glib_child_watcher_new, 0);
+  /* without pidfds GLib's worker thread takes the status of a child that was removed, too */
+  if (evp_os_pidfd_supported (NULL))
+    contract_watcher_add ("glib-child-watcher", evp_glib_child_watcher_new, 0);
 
   if (evp_os_pidfd_supported (NULL))
     {

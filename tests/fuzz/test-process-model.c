@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "evp/os/evp-os-wait-private.h"
 #include "fuzz/fuzz-random.h"
 #include "net/net-loops.h"
 #include "support/evp-test-process.h"
@@ -361,7 +362,7 @@ main (int    argc,
 
   arguments = fuzz_init (&argc, &argv, 2);
   n = G_N_ELEMENTS (net_loops) - !evp_test_has_uring ();
-  for (guint i = 0; i < G_N_ELEMENTS (watchers); i++)
+  for (guint i = evp_os_pidfd_supported (NULL) ? 0 : 1; i < G_N_ELEMENTS (watchers); i++)
     for (guint j = 0; j < n; j++)
       {
         g_autofree char *path = g_strdup_printf ("/evp/fuzz/process-model/%s/%s", watchers[i].name, net_loops[j].name);

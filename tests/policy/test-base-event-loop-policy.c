@@ -399,7 +399,7 @@ fork_in_thread (gpointer data)
       /* the thread that forked is the main thread here */
       EvpAbstractEventLoop *loop = evp_event_loop_policy_get_event_loop (policy, NULL);
 
-      _exit (loop != NULL ? 0 : 1);
+      evp_test_exit_forked (loop != NULL ? 0 : 1);
     }
   return GINT_TO_POINTER (pid);
 }
@@ -427,20 +427,20 @@ test_fork (void)
       /* neither the loop of the parent nor the flag is there */
       made = evp_event_loop_policy_get_event_loop (policy, NULL);
       if (made == NULL || made == loop)
-        _exit (1);
+        evp_test_exit_forked (1);
       other = evp_event_loop_policy_get_event_loop (policy, NULL);
       if (other != made)
-        _exit (2);
+        evp_test_exit_forked (2);
       if (!evp_event_loop_policy_set_event_loop (policy, NULL, NULL)
           || evp_event_loop_policy_get_event_loop (policy, NULL) != NULL)
-        _exit (3);
+        evp_test_exit_forked (3);
       /* forgetting is not releasing: that could disturb what the parent uses */
       g_object_add_weak_pointer (G_OBJECT (loop), (gpointer *) &loop);
       g_object_unref (loop);
       g_object_unref (policy);
       if (loop == NULL || evp_event_loop_is_closed (loop))
-        _exit (4);
-      _exit (0);
+        evp_test_exit_forked (4);
+      evp_test_exit_forked (0);
     }
   assert_child_succeeds (pid);
 
@@ -488,7 +488,7 @@ use_policy_of_parent (EvpAbstractEventLoopPolicy *policy,
   ended = evp_event_loop_create_future (loop);
   pid = fork ();
   if (pid == 0)
-    _exit (7);
+    evp_test_exit_forked (7);
   if (!evp_child_watcher_attach_loop (watcher, loop, NULL)
       || !evp_child_watcher_add_child_handler (watcher, pid, grandchild_cb, ended, NULL, NULL)
       || !evp_event_loop_run_until_complete (loop, ended, NULL))
@@ -517,7 +517,7 @@ test_fork_watcher (void)
   pid = fork ();
   g_assert_cmpint (pid, >=, 0);
   if (pid == 0)
-    _exit (use_policy_of_parent (policy, watcher));
+    evp_test_exit_forked (use_policy_of_parent (policy, watcher));
   assert_child_succeeds (pid);
 
   /* nothing happened to the parent */

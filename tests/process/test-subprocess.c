@@ -371,7 +371,7 @@ test_forked (Fixture      *f,
   if (copy == 0)
     {
       evp_subprocess_kill (child, NULL);
-      _exit (0);
+      evp_test_exit_forked (0);
     }
   g_assert_cmpint (reap (copy), ==, 0);
   g_assert_true (evp_subprocess_terminate (child, NULL));

@@ -52,7 +52,7 @@ typedef struct
 {
   MakeLoop make;
   EvpAbstractEventLoop *loop;
-  EvpAbstractChildWatcher *pidfd, *threaded;
+  EvpAbstractChildWatcher *watcher, *threaded;
   EvpSubprocess *cats[2];
   EvpFuture *job, *future;
   GSocket *near, *far;
@@ -86,7 +86,7 @@ static void
 forked_execs (Fixture *f)
 {
   execl (evp_test_child_path (), "evp-test-child", "exit", "0", NULL);
-  _exit (2);
+  evp_test_exit_forked (2);
 }
 
 static void
@@ -124,7 +124,7 @@ not_called_cb (GPid     pid,
                int      returncode,
                gpointer user_data)
 {
-  _exit (3);
+  evp_test_exit_forked (3);
 }
 
 /* What it has from the parent says that it is not its own, or does nothing. */
@@ -140,9 +140,9 @@ forked_asks_the_parents (Fixture *f)
   g_assert_false (evp_child_watcher_add_child_handler (f->threaded, getppid (), not_called_cb, NULL, NULL, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FORKED);
   g_clear_error (&error);
-  g_assert_false (evp_child_watcher_add_child_handler (f->pidfd, getppid (), not_called_cb, NULL, NULL, &error));
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, getppid (), not_called_cb, NULL, NULL, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FORKED);
-  evp_child_watcher_close (f->pidfd);
+  evp_child_watcher_close (f->watcher);
   evp_child_watcher_close (f->threaded);
   evp_subprocess_kill (f->cats[0], NULL);
   evp_subprocess_close (f->cats[1]);
@@ -191,9 +191,9 @@ fork_cb (gpointer user_data)
     {
       alarm (evp_test_is_slow () ? 100 : 20);
       test->forked (f);
-      _exit (0);
+      evp_test_exit_forked (0);
     }
-  g_assert_true (evp_child_watcher_add_child_handler (f->pidfd, pid, exited_cb, f, NULL, &error));
+  g_assert_true (evp_child_watcher_add_child_handler (f->watcher, pid, exited_cb, f, NULL, &error));
   g_assert_no_error (error);
 }
 
@@ -266,11 +266,11 @@ run_case_cb (gpointer user_data)
   g_autoptr (GBytes) bytes = NULL;
   const gboolean has_files = EVP_IS_PROACTOR_EVENT_LOOP (f->loop);
 
-  f->pidfd = evp_pidfd_child_watcher_new ();
+  f->watcher = evp_child_watcher_new_default ();
   f->threaded = evp_threaded_child_watcher_new ();
-  g_assert_true (evp_child_watcher_attach_loop (f->pidfd, f->loop, &error));
+  g_assert_true (evp_child_watcher_attach_loop (f->watcher, f->loop, &error));
   g_assert_true (evp_child_watcher_attach_loop (f->threaded, f->loop, &error));
-  f->cats[0] = start_cat (f, f->pidfd);
+  f->cats[0] = start_cat (f, f->watcher);
   f->cats[1] = start_cat (f, f->threaded);
   g_assert_true (evp_event_loop_add_reader (f->loop, f->pipe[0], read_cb, f, NULL, &error));
   g_assert_true (evp_event_loop_add_signal_handler (f->loop, SIGUSR1, signal_cb, f, NULL, &error));
@@ -321,9 +321,9 @@ run_case_cb (gpointer user_data)
   g_assert_true (evp_event_loop_remove_signal_handler (f->loop, SIGUSR1));
   g_clear_object (&f->job);
   g_clear_object (&f->future);
-  evp_child_watcher_close (f->pidfd);
+  evp_child_watcher_close (f->watcher);
   evp_child_watcher_close (f->threaded);
-  g_clear_object (&f->pidfd);
+  g_clear_object (&f->watcher);
   g_clear_object (&f->threaded);
 }
 

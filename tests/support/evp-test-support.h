@@ -41,6 +41,9 @@ void         evp_test_wait_for_threads
 /* The path of the child program of the tests; see evp-test-child.c for its modes. */
 const char *evp_test_child_path    (void);
 
+/* _exit() of a process that a test has forked, without a report of valgrind's on what it had of its parent. */
+void        evp_test_exit_forked   (int status) G_GNUC_NORETURN;
+
 /* posix_spawn of the child program with the given arguments (NULL-terminated); the pid. */
 GPid        evp_test_spawn_child   (const char *mode, ...) G_GNUC_NULL_TERMINATED;
 
