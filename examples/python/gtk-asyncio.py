@@ -15,8 +15,8 @@ from gi.repository import Gio, Gtk  # noqa: E402
 
 import evp_asyncio  # noqa: E402
 
-PAGES = {f'/page/{number}': f'This is page {number}.\n' * 100 * number for number in range(1, 6)}
-CHILD = ['sh', '-c', 'for line in one two three; do echo "line $line"; sleep 0.1; done']
+PAGES = {f'/page/{number}': f'This is page {number}.\n' * 100 * number for number in range(1, 9)}
+CHILD = ['sh', '-c', 'for step in 1 2 3 4 5; do sleep 0.1; echo "step $step of 5"; done']
 
 
 async def serve(reader, writer):
@@ -29,7 +29,7 @@ async def serve(reader, writer):
     for start in range(0, len(body), 4096):
         writer.write(body[start:start + 4096])
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
     writer.close()
 
 
@@ -44,24 +44,32 @@ async def fetch(port, path):
 
 class Application(Gtk.Application):
     def do_activate(self):
-        self.progress = Gtk.ProgressBar(show_text=True, text='pages')
-        self.output = Gtk.TextView(editable=False, monospace=True, vexpand=True)
+        if self.get_active_window() is not None:  # started a second time
+            self.get_active_window().present()
+            return
+        self.task: asyncio.Task[None] | None = None
         self.start = Gtk.Button(label='Start')
         self.start.connect('clicked', self.clicked)
         self.stop = Gtk.Button(label='Stop', sensitive=False)
-        self.stop.connect('clicked', lambda _button: self.task.cancel())
-        self.beat = Gtk.Spinner(spinning=True)
+        self.stop.connect('clicked', self.cancel)
+        header = Gtk.HeaderBar()
+        header.pack_start(self.start)
+        header.pack_start(self.stop)
 
-        buttons = Gtk.Box(spacing=6)
-        for widget in self.start, self.stop, self.beat:
-            buttons.append(widget)
-        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin_top=12, margin_bottom=12,
+        self.progress = Gtk.ProgressBar(show_text=True, text='no pages yet')
+        self.frames = 0
+        self.responsive = Gtk.Label(xalign=0)
+        self.responsive.add_tick_callback(self.frame)
+        self.output = Gtk.TextView(editable=False, monospace=True, left_margin=6, top_margin=6)
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, margin_top=12, margin_bottom=12,
                       margin_start=12, margin_end=12)
-        for widget in buttons, self.progress, Gtk.ScrolledWindow(child=self.output, vexpand=True):
+        for widget in self.progress, self.responsive, Gtk.ScrolledWindow(child=self.output, vexpand=True,
+                                                                         has_frame=True):
             box.append(widget)
-        self.window = Gtk.ApplicationWindow(application=self, title='asyncio in GTK', child=box, default_width=420,
-                                            default_height=300)
-        self.window.present()
+        window = Gtk.ApplicationWindow(application=self, title='asyncio in GTK', titlebar=header, child=box,
+                                       default_width=480, default_height=400)
+        window.connect('close-request', self.cancel)
+        window.present()
         if '--quit' in sys.argv:
             self.clicked(self.start)
 
@@ -69,15 +77,29 @@ class Application(Gtk.Application):
         # a signal handler is inside the running loop
         self.task = evp_asyncio.create_application_task(self, self.work())
 
+    def cancel(self, _widget):
+        if self.task is not None:
+            self.task.cancel()
+
+    def frame(self, label, _clock):
+        """GTK draws while asyncio works."""
+        if self.task is not None and not self.task.done():
+            self.frames += 1
+            label.set_label(f'{self.frames} frames drawn meanwhile')
+        return True
+
     def show(self, text):
-        end = self.output.get_buffer().get_end_iter()
-        self.output.get_buffer().insert(end, text + '\n')
+        buffer = self.output.get_buffer()
+        buffer.insert(buffer.get_end_iter(), text + '\n')
 
     async def work(self):
         self.start.set_sensitive(False)
         self.stop.set_sensitive(True)
+        self.frames = 0
         try:
-            await asyncio.gather(self.fetch_pages(), self.run_child())
+            async with asyncio.TaskGroup() as group:  # if one fails, the other is cancelled
+                group.create_task(self.fetch_pages())
+                group.create_task(self.run_child())
             self.show('done')
         except asyncio.CancelledError:
             self.show('stopped')
@@ -85,17 +107,19 @@ class Application(Gtk.Application):
         finally:
             self.start.set_sensitive(True)
             self.stop.set_sensitive(False)
-        if '--quit' in sys.argv:
-            self.quit()
+            if '--quit' in sys.argv:
+                self.quit()
 
     async def fetch_pages(self):
         server = await asyncio.start_server(serve, '127.0.0.1', 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            fetches = [asyncio.ensure_future(fetch(port, path)) for path in PAGES]
+        port = server.sockets[0].getsockname()[1]
+        async with server, asyncio.TaskGroup() as group:
+            self.progress.set_fraction(0)
+            fetches = [group.create_task(fetch(port, path)) for path in PAGES]
             for number, page in enumerate(asyncio.as_completed(fetches), 1):
                 size = len(await page)
                 self.progress.set_fraction(number / len(PAGES))
+                self.progress.set_text(f'{number} of {len(PAGES)} pages')
                 self.show(f'a page of {size} bytes')
 
     async def run_child(self):
@@ -105,10 +129,10 @@ class Application(Gtk.Application):
             async for line in process.stdout:
                 self.show(f'the child says: {line.decode().strip()}')
             self.show(f'the child ended with {await process.wait()}')
-        except asyncio.CancelledError:
-            process.terminate()
-            await process.wait()
-            raise
+        finally:
+            if process.returncode is None:  # cancelled
+                process.terminate()
+                await process.wait()
 
 
 if not Gtk.init_check():
@@ -119,4 +143,6 @@ status = evp_asyncio.run_application(application, sys.argv[:1])
 if '--quit' in sys.argv:
     text = application.output.get_buffer()
     print(text.get_text(*text.get_bounds(), False), end='')
+    assert application.task is not None
+    application.task.result()  # or what went wrong
 sys.exit(status)
