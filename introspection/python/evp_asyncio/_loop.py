@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import math
 import selectors
 import signal
@@ -192,10 +193,31 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._source.wake()
         return handle
 
+    # asyncio's call_later() goes through its call_at(), and that through this one's; armed a hundred thousand times a
+    # second that counts. What is wrong or to be traced is left to asyncio.
+
+    def call_later(self, delay: float, callback: Callable, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        if self._debug or self._closed or delay is None:
+            timer = super().call_later(delay, callback, *args, context=context)
+            if timer._source_traceback:
+                del timer._source_traceback[-1]
+            return timer
+        timer = events.TimerHandle(self.time() + delay, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        if self._idle and self._scheduled[0] is timer:
+            self._source.set_deadline(timer._when)
+        return timer
+
     def call_at(self, when: float, callback: Callable, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        timer = super().call_at(when, callback, *args, context=context)
-        if timer._source_traceback:
-            del timer._source_traceback[-1]
+        if self._debug or self._closed or when is None:
+            timer = super().call_at(when, callback, *args, context=context)
+            if timer._source_traceback:
+                del timer._source_traceback[-1]
+        else:
+            timer = events.TimerHandle(when, callback, args, self, context)
+            heapq.heappush(self._scheduled, timer)
+            timer._scheduled = True
         if self._idle and self._scheduled[0] is timer:
             self._source.set_deadline(when)
         return timer

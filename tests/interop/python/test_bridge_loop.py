@@ -301,6 +301,40 @@ class TestLoop(BridgeTestCase):
 
         self.run_loop(main())
 
+    def test_timers(self):
+        """R5, R9: timers are asyncio's: in order, with arguments and context, cancelled or refused."""
+        import contextvars
+        variable = contextvars.ContextVar('variable', default='outside')
+        context = contextvars.copy_context()
+        context.run(variable.set, 'inside')
+        seen = []
+        start = self.loop.time()
+        for arm, offset in (self.loop.call_later, 0), (self.loop.call_at, start):
+            arm(offset + 0.004, lambda: seen.append(variable.get()))
+            arm(offset + 0.002, lambda *given: seen.append((variable.get(), *given)), 1, 2, context=context)
+            timer = arm(offset + 0.003, seen.append, 'cancelled')
+            self.assertIsInstance(timer, asyncio.TimerHandle)
+            self.assertGreaterEqual(timer.when(), start + 0.003)
+            timer.cancel()
+            with self.assertRaises(TypeError):
+                arm(None, print)
+        self.loop.call_later(0.005, self.loop.stop)
+        self.loop.run_forever()
+        self.assertEqual(sorted(map(str, seen[:2])), ["('inside', 1, 2)"] * 2)
+        self.assertEqual(seen[2:], ['outside'] * 2)
+
+        # many cancelled ones do not stay
+        for _ in range(10):
+            for timer in [self.loop.call_later(3600, print) for _ in range(100)]:
+                timer.cancel()
+            self.run_loop(asyncio.sleep(0))
+        self.assertLess(len(self.loop._scheduled), 300)
+
+        self.loop.close()
+        for arm in self.loop.call_later, self.loop.call_at:
+            with self.assertRaisesRegex(RuntimeError, 'closed'):
+                arm(1, print)
+
     def test_end_of_pipe(self):
         """R10: the end of a pipe is noticed, and is no reason to spin."""
         async def main():
