@@ -211,6 +211,21 @@ class TestAsEvp(evptest.TestCase):
         writer.close()
 
 
+    def test_stock_processes(self):
+        """R7b: what has no loop to ask for completes in stock asyncio's, too."""
+        loop = asyncio.SelectorEventLoop()
+
+        async def main():
+            evp = evp_asyncio.as_evp(loop)
+            process = await evp.subprocess_exec_async([CHILD, 'exit', '5'], Evp.SubprocessOptions())
+            while process.get_returncode() == Evp.RETURNCODE_NONE:
+                await asyncio.sleep(0.001)
+            return await process.wait_async()  # of a child that has ended, there is nothing to wake anybody
+
+        self.assertEqual(loop.run_until_complete(asyncio.wait_for(main(), 30)), 5)
+        loop.close()
+
+
 class TestWatchers(evptest.TestCase):
     def setUp(self):
         super().setUp()

@@ -299,6 +299,9 @@ def _loop_of(source):
         return source
     if hasattr(source, 'get_loop'):
         return source.get_loop()
+    asyncio = _asyncio_loop()
+    if asyncio is not None and 'evp_asyncio' in sys.modules:
+        return sys.modules['evp_asyncio'].as_evp(asyncio)  # stock asyncio's does not say so to C
     return Evp.get_event_loop()
 
 
