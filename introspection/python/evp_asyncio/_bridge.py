@@ -157,11 +157,13 @@ def wrap_future(future: Awaitable, *, loop: Optional[asyncio.AbstractEventLoop] 
     return target
 
 
-def gio(method: Callable, *args: Any, cancellable: Optional[Gio.Cancellable] = None) -> asyncio.Future:
+def gio(method: Callable, *args: Any, cancellable: Optional[Gio.Cancellable] = None,
+        finish: Optional[str] = None) -> asyncio.Future:
     """Starts an asynchronous method of GIO, and returns the asyncio future of what it finishes with.
 
     ``contents = await evp_asyncio.gio(file.load_contents_async)``: the arguments are those before the cancellable.
-    Cancelling the future (or the task that awaits it) cancels the cancellable, and the other way round.
+    Cancelling the future (or the task that awaits it) cancels the cancellable, and the other way round. ``finish`` is the
+    name of the method that finishes it where there are several: ``'read_line_finish_utf8'``.
     """
     loop = asyncio.get_running_loop()
     context = getattr(loop, '_context', None)
@@ -174,7 +176,7 @@ def gio(method: Callable, *args: Any, cancellable: Optional[Gio.Cancellable] = N
     names = [argument.get_name() for argument in method.get_arguments()]
     if 'cancellable' not in names:
         raise TypeError(f'{name}() cannot be called so: it has no cancellable')
-    finish_name = (name[:-len('_async')] if name.endswith('_async') else name) + '_finish'
+    finish_name = finish or (name[:-len('_async')] if name.endswith('_async') else name) + '_finish'
     cancellable = cancellable or Gio.Cancellable()
     future = loop.create_future()
 

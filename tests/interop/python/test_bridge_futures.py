@@ -36,6 +36,19 @@ class TestGio(evptest.TestCase):
 
         evp_asyncio.run(main())
 
+    def test_finish(self):
+        """R14: the method that finishes is the one of the same name, or another."""
+        async def main():
+            stream = Gio.DataInputStream.new(Gio.MemoryInputStream.new_from_bytes(GLib.Bytes.new('é\n\n'.encode())))
+            read = stream.read_line_async, GLib.PRIORITY_DEFAULT
+            lines = [(await evp_asyncio.gio(*read, finish='read_line_finish_utf8'))[0] for _ in range(3)]
+            self.assertEqual(lines, ['é', '', None])
+            info = await evp_asyncio.gio(Gio.File.new_for_path('/').query_info_async, '*',
+                                         Gio.FileQueryInfoFlags.NONE, GLib.PRIORITY_DEFAULT)
+            self.assertEqual(info.get_file_type(), Gio.FileType.DIRECTORY)
+
+        evp_asyncio.run(main())
+
     def test_cancel(self):
         """R14: cancelling the task cancels the cancellable, and the other way round."""
         async def main():
