@@ -669,7 +669,9 @@ test_close (Fixture *f)
 static void
 test_adopted (Fixture *f)
 {
-  EvpAbstractEventLoop *loop = g_object_new (G_OBJECT_TYPE (f->loop), "main-context", g_main_context_default (), NULL);
+  g_autoptr (EvpProactor) proactor = g_object_new (G_OBJECT_TYPE (evp_proactor_event_loop_get_proactor (f->files)), NULL);
+  EvpAbstractEventLoop *loop = g_object_new (G_OBJECT_TYPE (f->loop), "main-context", g_main_context_default (),
+                                             "proactor", proactor, NULL);
   EvpAbstractEventLoop *own = f->loop;
   EvpProactorEventLoop *files = f->files;
   g_autoptr (GFile) file = g_file_new_for_path (f->path);
