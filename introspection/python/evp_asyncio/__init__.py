@@ -16,11 +16,16 @@ CPython's. Only the waiting is done by the main context, which polls one descrip
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gi
 
 gi.require_version('Evp', '1.0')
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', ImportWarning)  # of how older PyGObjects import what is in a repository
+    from gi.repository import Evp as _Evp, Gio as _Gio, GLib as _GLib, GObject as _GObject  # noqa: F401
 
 # pylint: disable=wrong-import-position
 from ._bridge import as_evp, gio, wrap_future

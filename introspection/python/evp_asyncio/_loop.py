@@ -99,6 +99,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._prioritized: set[_Prioritized] = set()
         self._source: Optional[Evp.TurnSource] = None
         self._context = context      # PyGObject looks for it
+        self._pygobject_depth: Optional[int] = None  # how many main loops of PyGObject's there are around us
         self._interrupt = self._on_sigint  # one object, to know it again
         super().__init__(_Selector() if selector is None else _only_looks(selector))
         for name in _NEEDED_ATTRIBUTES:
@@ -178,6 +179,10 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._exception = exception
         self._stopping = True
         self._quit()
+        if self._pygobject_depth is not None and len(_ossighelper._callback_stack) > self._pygobject_depth + 1:
+            # main loops that PyGObject runs inside of us: the innermost ends, and as they do after Ctrl-C, the others
+            _ossighelper._sigint_called = True
+            _ossighelper._callback_stack.pop()()
 
     def leave_with(self, exception: BaseException) -> None:
         """What our override of Evp calls with a KeyboardInterrupt or SystemExit of a callback."""
@@ -431,7 +436,8 @@ class EventLoop(asyncio.SelectorEventLoop):
         if helped is not None:
             _ossighelper._wakeup_fd_is_active = True
         try:
-            yield
+            with self._among_main_loops():
+                yield
         finally:
             if helped is not None:
                 _ossighelper._wakeup_fd_is_active = helped
@@ -440,6 +446,31 @@ class EventLoop(asyncio.SelectorEventLoop):
                     signal.signal(signal.SIGINT, signal.default_int_handler)
             if not self._signal_handlers:  # else it stays ours, as asyncio has it
                 self._restore_wakeup_fd(previous)
+
+    @contextlib.contextmanager
+    def _among_main_loops(self) -> Iterator[None]:
+        """Ctrl-C ends main loops that PyGObject runs from the inside out; we have our place among them."""
+        stack = getattr(_ossighelper, '_callback_stack', None)
+        if stack is None or not hasattr(_ossighelper, '_sigint_called'):
+            yield
+            return
+        depth = self._pygobject_depth = len(stack)
+        stack.append(self._interrupted_inside)
+        try:
+            yield
+        finally:
+            self._pygobject_depth = None
+            del stack[depth:]
+            if depth == 0:
+                _ossighelper._sigint_called = False
+            elif not isinstance(self._exception, KeyboardInterrupt):
+                _ossighelper._sigint_called = False
+            elif _ossighelper._sigint_called and stack:  # the one around us is next
+                stack.pop()()
+
+    def _interrupted_inside(self) -> None:
+        if self._exception is None:
+            self._leave(KeyboardInterrupt())
 
     def _set_wakeup_fd(self) -> int:
         return signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)

@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import unittest
 import warnings
@@ -18,6 +20,34 @@ from gi.repository import Gio
 import evp_asyncio
 
 DEFAULT = GLib.MainContext.default()
+
+# What becomes of asyncio: who asks for policies and child watchers is warned
+MODERN = '''
+import asyncio
+import warnings
+old = {name: getattr(asyncio, name) for name in (
+    'AbstractChildWatcher', 'DefaultEventLoopPolicy', 'get_event_loop_policy', 'set_event_loop_policy')}
+for name in old:
+    delattr(asyncio, name)
+def __getattr__(name):
+    if name not in old:
+        raise AttributeError(name)
+    warnings.warn(name, DeprecationWarning, stacklevel=2)
+    return old[name]
+asyncio.__getattr__ = __getattr__
+'''
+USE = '''
+import asyncio
+import evp_asyncio
+from evp_asyncio import *
+
+async def main():
+    return type(asyncio.get_running_loop()).__name__
+
+evp_asyncio.run(main())
+evp_asyncio.install()
+print(asyncio.run(main()))
+'''
 
 
 class Loop(evp_asyncio.EventLoop):
@@ -440,6 +470,66 @@ except KeyboardInterrupt:
         _status, output, _errors = self.run_python(program)
         self.assertEqual(output.split(), ['forever', 'removed', 'busy', 'cancelled', 'run'])
 
+    def test_interrupt_nested(self):
+        """R8, R12: Ctrl-C ends main loops that callbacks run, from the inside out; so does what else leaves a turn."""
+        program = '''
+import asyncio, os, signal, threading
+import evp_asyncio
+
+def interrupt():  # once the innermost runs
+    GLib.idle_add(threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start)
+
+def leave():
+    raise SystemExit
+
+def nest(name, inside):
+    inside()
+    GLib.MainLoop().run()
+    print(name)
+
+loop = evp_asyncio.EventLoop()
+for inside in interrupt, lambda: loop.call_soon(leave):
+    GLib.idle_add(nest, 'outer', lambda inside=inside: GLib.idle_add(nest, 'inner', inside))
+    try:
+        loop.run_forever()
+    except (KeyboardInterrupt, SystemExit) as exception:
+        print(type(exception).__name__)
+    print(loop.run_until_complete(asyncio.sleep(0.001, 'goes on')))
+
+# with a main loop around
+def around():
+    loop.call_soon(interrupt)
+    try:
+        loop.run_forever()
+    except KeyboardInterrupt:
+        print('ours')
+
+GLib.idle_add(around)
+try:
+    GLib.MainLoop().run()
+except KeyboardInterrupt:
+    print('around')
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+main_loop = GLib.MainLoop()
+GLib.idle_add(main_loop.quit)
+main_loop.run()
+loop.close()
+
+application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+def activate(application):
+    application.hold()
+    GLib.idle_add(nest, 'in the application', interrupt)
+application.connect('activate', activate)
+try:
+    evp_asyncio.run_application(application)
+except KeyboardInterrupt:
+    print('application')
+'''
+        _status, output, _errors = self.run_python(program)
+        self.assertEqual(output.splitlines(), ['inner', 'outer', 'KeyboardInterrupt', 'goes on',
+                                               'inner', 'outer', 'SystemExit', 'goes on', 'ours', 'around',
+                                               'in the application', 'application'])
+
     def test_two_at_once(self):
         """R13: a second loop is refused at once, and the first goes on."""
         other = evp_asyncio.EventLoop()
@@ -786,6 +876,11 @@ import evp_asyncio
 evp_asyncio.EventLoopPolicy
 ''')
         self.assertEqual((status, errors), (0, ''))
+        # nor does PyGObject inside, whatever else there is
+        for preparation in '', MODERN:
+            done = subprocess.run([sys.executable, '-X', 'dev', '-W', 'error', '-c', preparation + USE],
+                                  capture_output=True, text=True, timeout=evptest.DEADLINE, check=False)
+            self.assertEqual((done.returncode, done.stderr, done.stdout), (0, '', 'EventLoop\n'))
         status, output, _errors = self.run_python('''
 import asyncio
 del asyncio.base_events.BaseEventLoop._run_once
