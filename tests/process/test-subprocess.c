@@ -630,6 +630,13 @@ test_pass_fd (Fixture      *f,
   close (pair[1]);
 }
 
+static void
+never_readable_cb (int      fd,
+                   gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
 /* Rules: Q-3, F-6, Q-20 */
 static void
 test_closed_stdin (Fixture      *f,
@@ -637,9 +644,15 @@ test_closed_stdin (Fixture      *f,
 {
   g_autoptr (EvpSubprocessOptions) options =
     evp_test_options (EVP_STDIO_INHERIT, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
-  int saved = fcntl (0, F_DUPFD_CLOEXEC, 3);
+  int saved = fcntl (0, F_DUPFD_CLOEXEC, 3), pair[2];
 
   g_assert_cmpint (saved, >, 2);
+  /* the loop has the selector that it keeps */
+  g_assert_no_errno (pipe2 (pair, O_CLOEXEC));
+  g_assert_true (evp_event_loop_add_reader (f->loop, pair[0], never_readable_cb, NULL, NULL, NULL));
+  g_assert_true (evp_event_loop_remove_reader (f->loop, pair[0]));
+  close (pair[0]);
+  close (pair[1]);
   g_assert_no_errno (close (0));
   /* The number is free first, then it is that of a pipe of the library; the child gets neither. */
   for (int i = 0; i < 2; i++)
