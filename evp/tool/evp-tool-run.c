@@ -611,7 +611,7 @@ run_add_job (Run    *self,
 }
 
 /* Far more than any list is; what never ends (/dev/zero, yes) is told before it has taken all the memory. */
-#define MAX_INPUT (256u << 20)
+#define MAX_LIST_BYTES (256u << 20)
 
 /* 0 or an errno. Ends at a NUL byte, which no list has, or when there is too much. */
 static int
@@ -630,7 +630,7 @@ read_all (int         fd,
           g_byte_array_append (bytes, buffer, nul != NULL ? (guint) (nul - buffer) + 1 : (guint) n);
           if (nul != NULL)
             return 0;
-          if (bytes->len > MAX_INPUT)
+          if (bytes->len > MAX_LIST_BYTES)
             return EFBIG;
         }
       else if (n == 0)
