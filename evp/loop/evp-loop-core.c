@@ -560,7 +560,8 @@ turn (EvpLoopCore *self,
                 break;
               return;
             }
-          if (now >= next_io)
+          /* what is found after the last round would be told in the next run, when it may not be true any more */
+          if (now >= next_io && !one_round && !must_stop (self))
             {
               next_io = now + IO_INTERVAL;
               harvested = harvest (self);

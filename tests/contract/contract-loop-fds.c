@@ -91,6 +91,43 @@ case_reader (Fixture *fixture)
 }
 
 static void
+slow_reader_cb (int      fd,
+                gpointer user_data)
+{
+  gint64 end = g_get_monotonic_time () + 1000;
+
+  while (g_get_monotonic_time () < end)
+    ;
+  note_fd_cb (fd, user_data);
+}
+
+/* Rules: F-1, I-5, L-4 */
+static void
+case_slow_reader (Fixture *fixture)
+{
+  int fds[2];
+  Note *data = note (fixture, "r");
+
+  make_pipe (fds);
+  data->fd = fds[0];
+  /* there is time to look at the descriptors once more before the loop stops */
+  if (EVP_IS_BASE_EVENT_LOOP (fixture->loop))
+    g_object_set (fixture->loop, "turn-budget", 1.0, NULL);
+  reader (fixture, fds[0], slow_reader_cb, data, note_free);
+  put (fds[1]);
+  turn (fixture);
+  assert_log (fixture, "r");
+
+  /* nothing of that turn is left for the next */
+  get (fds[0]);
+  clear_log (fixture);
+  turn (fixture);
+  assert_log (fixture, "");
+  g_assert_true (evp_event_loop_remove_reader (fixture->loop, fds[0]));
+  close_both (fds);
+}
+
+static void
 read_and_finish_cb (int      fd,
                     gpointer user_data)
 {
@@ -1083,6 +1120,7 @@ case_dialog_removed (Fixture *fixture)
 
 const ContractEntry contract_loop_fd_cases[] = {
   { "reader", case_reader, IN_BOTH | NEEDS_FDS },
+  { "slow-reader", case_slow_reader, IN_BOTH | NEEDS_FDS },
   { "reader-wakes", case_reader_wakes, IN_BOTH | NEEDS_FDS },
   { "replace", case_replace, IN_BOTH | NEEDS_FDS },
   { "meddling", case_meddling, IN_BOTH | NEEDS_FDS },
