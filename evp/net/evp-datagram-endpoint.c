@@ -81,7 +81,7 @@ typedef struct
   int fd;
   EvpOperation *read;         /* waits until there is a datagram */
   EvpOperation *write;        /* waits until there is room */
-  GSource *demand;            /* while nobody wants what is there */
+  EvpDemand *demand;          /* while nobody wants what is there */
   EvpTimerHandle *guard;      /* meanwhile: never fires, but the loop drops it when it closes */
   EvpTimerHandle *retry;      /* sends again where the kernel cannot say when there is room */
   EvpDatagramEndpoint *kept;  /* while it flushes after close() */

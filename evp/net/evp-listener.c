@@ -43,7 +43,7 @@ struct _EvpListener
   EvpOperation *poll;   /* waits for connections; holds a reference to this while it is pending */
   EvpOperation *accept; /* never submitted: its system call is made when there is a connection */
   EvpTimerHandle *rest; /* holds a reference, too */
-  GSource *demand;      /* holds a reference, too; while a connection waits and nobody wants it */
+  EvpDemand *demand;    /* holds a reference, too; while a connection waits and nobody wants it */
   gboolean closed;
 };
 
