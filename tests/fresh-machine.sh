@@ -25,11 +25,9 @@ root=$work/root
 cleanup ()
 {
   cd /
-  for folder in dev/pts dev/shm dev sys proc; do
-    if mountpoint -q "$root/$folder"; then
-      umount -R "$root/$folder" || exit 1
-    fi
-  done
+  if mountpoint -q "$root"; then
+    umount -R "$root" || exit 1
+  fi
   rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -49,6 +47,8 @@ else
     { tail "$work/log" >&2; exit 1; }
 fi
 
+# a mount of its own, as the root of a machine is: a mount namespace inside needs it
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys" 2>/dev/null || mount -t sysfs sysfs "$root/sys"
 mount --bind /dev "$root/dev"
