@@ -4,6 +4,7 @@
 
 #include "evp/loop/evp-loop-post-private.h"
 
+#include "evp/loop/evp-base-event-loop-private.h"
 #include "evp/loop/evp-running-loop-private.h"
 
 gboolean
@@ -73,7 +74,13 @@ evp_loop_post_release (EvpAbstractEventLoop *loop,
 {
   EvpLoopRelease *release = g_new (EvpLoopRelease, 1);
   g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (loop);
+  EvpLoopCore *core = evp_loop_peek_core (loop);
 
+  /* @data may hold the last reference to the loop, which then goes while this is still in the middle of it */
+  if (core != NULL)
+    evp_loop_core_ref (core);
   *release = (EvpLoopRelease) { destroy, data, context == g_main_context_default () };
   evp_event_loop_call_soon_threadsafe (loop, evp_loop_release_run_cb, release, evp_loop_release_free, NULL);
+  if (core != NULL)
+    evp_loop_core_unref (core);
 }

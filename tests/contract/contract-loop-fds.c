@@ -353,7 +353,9 @@ case_stop_with_events (Fixture *fixture)
   reader (fixture, a[0], stop_and_read_cb, fixture, NULL);
   reader (fixture, b[0], stop_and_read_cb, fixture, NULL);
   drive (fixture);
-  assert_log (fixture, "rr");
+  /* somebody else's main loop may end between two turns of a slow machine */
+  if (!fixture->kind->adopted)
+    assert_log (fixture, "rr");
   turn (fixture);
   turn (fixture);
   assert_log (fixture, "rr");
