@@ -55,6 +55,8 @@ mount --bind /dev "$root/dev"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# the installer writes this one, debootstrap does not
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 # a proxy between us and npm's registry may have a certificate that only this machine knows
 if [ -r "${NODE_EXTRA_CA_CERTS-}" ]; then
   cp "$NODE_EXTRA_CA_CERTS" "$root/root/certificates.pem"
