@@ -4,11 +4,13 @@
 
     test_types.py --gir Evp-1.0.gir --girdir DIR --overrides evp-overrides.d.ts --gjs GJS
 
-It needs node, and what "npm ci" installs beside it (tests/prepare.sh does); without, it is skipped. It speaks TAP.
+It needs what "npm ci" installs beside it (tests/prepare.sh does), a node that is new enough for it included; without,
+it is skipped. It speaks TAP.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -19,6 +21,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 DEADLINE = 280  # seconds, of one program
 TOOLS = HERE / 'node_modules' / '.bin'
+NODES = [str(path) for path in HERE.glob('node_modules/node-linux-*/bin')]  # for the most common processors
+PATH = os.pathsep.join([*NODES, os.environ['PATH']])
 
 EXPECTED = '''cancelled: false
 TypeError of JavaScript
@@ -46,7 +50,8 @@ def check(name, right, output=''):
 
 def call(*command, cwd):
     return subprocess.run([str(word) for word in command], cwd=cwd, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE,
+                          env={**os.environ, 'PATH': PATH})
 
 
 def main():
@@ -57,7 +62,7 @@ def main():
     parser.add_argument('--gjs', required=True)
     arguments = parser.parse_args()
 
-    if shutil.which('node') is None or not (TOOLS / 'tsc').exists() or not (TOOLS / 'ts-for-gir').exists():
+    if shutil.which('node', path=PATH) is None or not (TOOLS / 'tsc').exists() or not (TOOLS / 'ts-for-gir').exists():
         print('1..0 # SKIP there is no node with ts-for-gir and TypeScript; "npm ci" in', HERE, 'installs them')
         return 0
 
