@@ -26,8 +26,8 @@
  *
  * Without a proactor given it takes the best of this machine, and if that stops working, because of a limit or a
  * sandbox, [class@Evp.GioProactor] instead of it; give one with
- * [property@Evp.ProactorEventLoop:proactor] to choose, and to hear of errors then. A proactor that is given to a loop belongs to it, and is closed
- * with it. Closing ends what is pending, and waits until the system has let go of all buffers.
+ * [property@Evp.ProactorEventLoop:proactor] to choose, and to hear of errors then. A proactor that is given to
+ * a loop belongs to it, and is closed with it. Closing ends what is pending, and waits until the system has let go of all buffers.
  *
  * A pending request belongs to the thread that ran the loop when it was made.
  *

@@ -374,7 +374,8 @@ can_repeat (EvpOperation *operation)
 
 /*
  * A ring serves the thread that made it. Once the loop is run or closed on another, or the kernel takes
- * nothing any more, the ring goes, and takes what is in flight with it: with the loop moved, that starts anew where it can, and is cancelled elsewhere.
+ * nothing any more, the ring goes, and takes what is in flight with it: with the loop moved, that starts anew
+ * where it can, and is cancelled elsewhere.
  */
 static void
 leave_thread (EvpUringProactor *self)
