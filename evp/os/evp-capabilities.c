@@ -21,48 +21,69 @@
 #endif
 
 /*
- * What works here is found out by trying, once for each name: a version number of the kernel says nothing
- * about the sandbox that the process lives in.
+ * What works here is found out by trying: a version number of the kernel says nothing about the sandbox that
+ * the process lives in. An answer is remembered, unless it may be another one the next time.
  */
 typedef struct
 {
   const char *name;
-  char *(*try) (void); /* why it does not work; NULL if it does */
+  char *(*try) (gboolean *passing); /* why it does not work; NULL if it does */
 } Capability;
 
-static char *
-refused (int saved_errno)
+/* What a kernel says that is short of something just now; it does not say that it never will. */
+static gboolean
+is_passing (int failure)
 {
-  /* Translators: %s is an error message of the system */
-  return g_strdup_printf (_("The system refuses it here: %s"), g_strerror (saved_errno));
+  switch (failure)
+    {
+    case EAGAIN:
+    case EBUSY:
+    case EINTR:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return TRUE;
+    default:
+      return FALSE;
+    }
 }
 
 static char *
-try_epoll (void)
+refused (int       failure,
+         gboolean *passing)
+{
+  *passing = is_passing (failure);
+  /* Translators: %s is an error message of the system */
+  return g_strdup_printf (_("The system refuses it here: %s"), g_strerror (failure));
+}
+
+static char *
+try_epoll (gboolean *passing)
 {
 #ifdef HAVE_SYS_EPOLL_H
   g_auto (EvpFd) fd = epoll_create1 (EPOLL_CLOEXEC);
 
-  return fd >= 0 ? NULL : refused (errno);
+  return fd >= 0 ? NULL : refused (errno, passing);
 #else
   return g_strdup (_("This system does not have it"));
 #endif
 }
 
 static char *
-try_kqueue (void)
+try_kqueue (gboolean *passing)
 {
 #ifdef HAVE_SYS_EVENT_H
   g_auto (EvpFd) fd = kqueue ();
 
-  return fd >= 0 ? NULL : refused (errno);
+  return fd >= 0 ? NULL : refused (errno, passing);
 #else
   return g_strdup (_("This system does not have it"));
 #endif
 }
 
 static char *
-try_pidfd (void)
+try_pidfd (gboolean *passing)
 {
   const char *reason = NULL;
 
@@ -70,24 +91,24 @@ try_pidfd (void)
 }
 
 static char *
-try_timerfd (void)
+try_timerfd (gboolean *passing)
 {
 #ifdef HAVE_SYS_TIMERFD_H
   g_auto (EvpFd) fd = evp_os_timer_new ();
 
-  return fd >= 0 ? NULL : refused (errno);
+  return fd >= 0 ? NULL : refused (errno, passing);
 #else
   return g_strdup (_("This system does not have it"));
 #endif
 }
 
 static char *
-try_io_uring (void)
+try_io_uring (gboolean *passing)
 {
 #ifdef HAVE_LIBURING
   int failed = evp_uring_probe ();
 
-  return failed == 0 ? NULL : refused (failed);
+  return failed == 0 ? NULL : refused (failed, passing);
 #else
   return g_strdup (_("The library was built without liburing"));
 #endif
@@ -101,12 +122,12 @@ static const Capability capabilities[] = {
   { "timerfd", try_timerfd },
 };
 
-/* What was found out; written once under the lock, and never freed. */
+/* What was found out for good; written once under the lock. */
 static GMutex lock;
 static struct
 {
   gboolean known;
-  char *reason;
+  const char *reason; /* interned */
 } found[G_N_ELEMENTS (capabilities)];
 
 /* FALSE if there is no such name. */
@@ -120,12 +141,17 @@ look_up (const char  *name,
         continue;
 
       g_mutex_lock (&lock);
-      if (!found[i].known)
+      if (found[i].known)
+        *reason = found[i].reason;
+      else
         {
-          found[i].reason = capabilities[i].try ();
-          found[i].known = TRUE;
+          gboolean passing = FALSE;
+          g_autofree char *why = capabilities[i].try (&passing);
+
+          /* interned, since the caller keeps it; there are but a few of them */
+          *reason = found[i].reason = g_intern_string (why);
+          found[i].known = !passing;
         }
-      *reason = found[i].reason;
       g_mutex_unlock (&lock);
       return TRUE;
     }
@@ -138,7 +164,8 @@ look_up (const char  *name,
  *
  * Tells whether something that the library can make use of works on this machine, and in the sandbox of this process.
  *
- * It is found out by trying it, once. The library does without what does not work.
+ * It is found out by trying it, once; again each time while the system is only short of something, descriptors or memory.
+ * The library does without what does not work.
  *
  * May be called from any thread. O(1).
  *
@@ -161,6 +188,8 @@ evp_capabilities_get (const char *name)
  * @name: `epoll`, `kqueue`, `pidfd`, `io-uring` or `timerfd`
  *
  * Tells why something does not work here.
+ *
+ * A shortage passes. Who wants both the answer and the reason asks only for the reason, so that they fit together.
  *
  * May be called from any thread. O(1).
  *

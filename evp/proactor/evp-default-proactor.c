@@ -11,7 +11,8 @@
  * Makes a proactor of the most efficient kind that works here: io_uring, or else GLib's means.
  *
  * io_uring is tried, not assumed: where the kernel, a sandbox or a limit refuses it, the other is
- * taken, and `evp_capabilities_explain ("io-uring")` says why. Nothing in the environment changes the choice; the
+ * taken, and `evp_capabilities_explain ("io-uring")` says why. What was only a shortage, of descriptors say, is not
+ * remembered: the next proactor is io_uring's if it has passed. Nothing in the environment changes the choice; the
  * variable `EVP_PROACTOR` is the default policy's.
  *
  * May be called from any thread. O(1).

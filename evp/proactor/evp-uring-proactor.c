@@ -759,7 +759,8 @@ evp_uring_proactor_init (EvpUringProactor *self)
  *
  * Makes a proactor on io_uring.
  *
- * Whether it works here is found out by trying it, once. The ring itself is made with the first request.
+ * Whether it works here is found out by trying it, once; again for the next proactor if the system was only short of
+ * something, such as descriptors. The ring itself is made with the first request.
  *
  * May be called from any thread. O(1).
  *

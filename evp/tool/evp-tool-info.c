@@ -80,11 +80,12 @@ why_type (const char *type_name,
           const char *capability,
           const char *good)
 {
+  const char *why;
+
   if (g_strcmp0 (type_name, wanted_type_name) == 0)
     return why_variable (variable);
-  if (evp_capabilities_get (capability))
-    return g_strdup (good);
-  return g_strdup (evp_capabilities_explain (capability));
+  why = evp_capabilities_explain (capability);
+  return g_strdup (why != NULL ? why : good);
 }
 
 static const char *
@@ -189,7 +190,7 @@ print_json (char  **capabilities,
       g_autofree char *reason = why != NULL ? evp_tool_json_string (why) : g_strdup ("null");
 
       g_string_append_printf (json, "%s\n    %s: { \"works\": %s, \"reason\": %s }", i > 0 ? "," : "", name,
-                              evp_capabilities_get (capabilities[i]) ? "true" : "false", reason);
+                              why == NULL ? "true" : "false", reason);
     }
   g_string_append (json, "\n  },\n  \"defaults\": {");
   for (guint i = 0; i < defaults->len; i++)
@@ -232,7 +233,7 @@ print_text (char  **capabilities,
 
       g_string_append (text, "  ");
       evp_tool_append_padded (text, capabilities[i], name_width, EVP_TOOL_ALIGN_LEFT);
-      g_string_append_printf (text, "  %s", evp_capabilities_get (capabilities[i]) ? _("yes") : _("no"));
+      g_string_append_printf (text, "  %s", why == NULL ? _("yes") : _("no"));
       if (why != NULL)
         g_string_append_printf (text, ": %s", why);
       g_string_append_c (text, '\n');
