@@ -156,8 +156,9 @@ evp_subprocess_start (EvpAbstractEventLoop    *loop,
     {
       g_set_error (error, EVP_ERROR, EVP_ERROR_WATCHER_INACTIVE,
                    /* Translators: %s is the class name of a child watcher */
-                   _("%s is not active, so nobody would notice the end of a child; attach it to a loop "
-                     "that runs, or take another watcher"), G_OBJECT_TYPE_NAME (watcher));
+                   _("%s is not active, so nobody would notice the end of a child; attach it to a loop, and start "
+                     "the child in a callback of that loop, when it runs; or take another watcher"),
+                   G_OBJECT_TYPE_NAME (watcher));
       return NULL;
     }
   if (!evp_os_spawn (request, &pid, &pidfd, error))

@@ -137,6 +137,73 @@ test_watchers (Fixture      *f,
   evp_child_watcher_close (inactive);
 }
 
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  EvpSubprocess *child;
+} Starting;
+
+static void
+started_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  Starting *self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  self->child = evp_event_loop_subprocess_exec_finish (self->loop, result, &error);
+  g_assert_no_error (error);
+  evp_event_loop_stop (self->loop);
+}
+
+static void
+start_cb (gpointer user_data)
+{
+  Starting *self = user_data;
+  const char *argv[] = { evp_test_child_path (), "exit", "7", NULL };
+
+  evp_event_loop_subprocess_exec_async (self->loop, argv, NULL, NULL, started_cb, self);
+}
+
+/*
+ * What needs a running loop refuses a child before that runs, says what to do instead, and that works. This case is
+ * the only one that does not live in a callback.
+ */
+/* Rules: Q-1, W-15 */
+static void
+test_before_running (Fixture      *f,
+                     gconstpointer data)
+{
+  EvpAbstractChildWatcher *(*const makers[]) (void) = { evp_safe_child_watcher_new, evp_fast_child_watcher_new };
+  const char *argv[] = { evp_test_child_path (), "exit", "7", NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (makers); i++)
+    {
+      g_autoptr (EvpAbstractChildWatcher) watcher = makers[i] ();
+      g_autoptr (GError) error = NULL;
+      g_auto (EvpTestAwait) await = { f->loop };
+      Starting starting = { .loop = f->loop };
+
+      evp_child_watcher_attach_loop (watcher, f->loop, &error);
+      g_assert_no_error (error);
+      evp_set_child_watcher (watcher, &error);
+      g_assert_no_error (error);
+      /* awaiting the answer runs the loop, but the question was before that */
+      evp_event_loop_subprocess_exec_async (f->loop, argv, NULL, NULL, evp_test_ready_cb, &await);
+      g_assert_null (evp_event_loop_subprocess_exec_finish (f->loop, evp_test_await (&await), &error));
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_WATCHER_INACTIVE);
+      g_assert_nonnull (strstr (error->message, "in a callback of that loop"));
+
+      evp_event_loop_call_soon (f->loop, start_cb, &starting, NULL, NULL);
+      evp_event_loop_run_forever (f->loop, NULL);
+      g_assert_nonnull (starting.child);
+      g_assert_cmpint (evp_test_wait (f->loop, starting.child, NULL), ==, 7);
+      g_object_unref (starting.child);
+      evp_set_child_watcher (NULL, NULL);
+      evp_child_watcher_close (watcher);
+    }
+}
+
 G_DECLARE_FINAL_TYPE (BrokenPolicy, broken_policy, BROKEN, POLICY, EvpDefaultEventLoopPolicy)
 
 struct _BrokenPolicy
@@ -245,6 +312,7 @@ main (int    argc,
 
       g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, run_test, tear_down);
     }
+  g_test_add ("/evp/roof/loop-subprocess/before-running", Fixture, NULL, set_up, test_before_running, tear_down);
   g_test_add_func ("/evp/roof/loop-subprocess/adopted", test_adopted);
   return g_test_run ();
 }
