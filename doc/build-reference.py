@@ -15,6 +15,14 @@ import sys
 PAGE = re.compile(r'^ *<li><a href="([^"#:]+\.html)">([^<]+)</a></li>$', re.M)
 BEFORE_GENERATOR = re.compile(r'^ *<div class="section generator">', re.M)
 END_OF_TEXT = re.compile(r'\s*</div>\s*</section>\s*</section>')
+# code in a line of text; what stands in a block has colours, or <pre> before it
+INLINE_CODE = re.compile(r'(?<!<pre>)<code>([^<>\n]+)</code>')
+# where a long name may go on in the next line
+JOINT = re.compile(r'(?<=[A-Za-z])_(?=[a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z]_)(?=[A-Z])|(?<=[A-Za-z])[.:](?=[A-Za-z])')
+HEADING = re.compile(r'<h1>.*?</h1>', re.S)
+TEXT = re.compile(r'>[^<]+<')
+SIDEBAR = '<nav class="sidebar'
+CONTENT = '<section id="main"'
 # a row for an address that the project does not have
 EMPTY_ROW = re.compile(r'^\s*<tr><td><em>[^<]*</em></td><td><a href=""[^>]*></a></td></tr>\n', re.M)
 
@@ -40,6 +48,22 @@ def add_ways_on(site, index):
         (site / name).write_text(html, encoding='utf-8')
 
 
+def fit_narrow_screens(html):
+    """Long names get places to break at, and the top a way to what stands beside the text on wide screens."""
+    def break_up(match):
+        return JOINT.sub(lambda joint: joint.group(0) + '<wbr>', match.group(0))
+
+    html = INLINE_CODE.sub(lambda match: TEXT.sub(break_up, match.group(0)), html)
+    html = HEADING.sub(lambda match: TEXT.sub(break_up, match.group(0)), html)
+    if SIDEBAR not in html or CONTENT not in html:
+        return html  # another gi-docgen makes other pages
+    links = '<a href="index.html">Evp</a>\n<a href="#navigation">Menu and search</a>\n'
+    if 'id="toc"' in html:
+        links += '<a href="#toc">On this page</a>\n'
+    html = html.replace(SIDEBAR, '<nav id="navigation" class="sidebar', 1)
+    return html.replace(CONTENT, f'<nav class="way-in" aria-label="Ways on">\n{links}</nav>\n\n    {CONTENT}', 1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--output', type=pathlib.Path, required=True)
@@ -56,6 +80,8 @@ def main():
     html = EMPTY_ROW.sub('', index.read_text(encoding='utf-8'))
     index.write_text(html, encoding='utf-8')
     add_ways_on(arguments.output, html)
+    for page in arguments.output.glob('*.html'):
+        page.write_text(fit_narrow_screens(page.read_text(encoding='utf-8')), encoding='utf-8')
     return 0
 
 
