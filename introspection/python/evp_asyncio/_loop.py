@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import functools
 import heapq
 import math
+import select
 import selectors
 import signal
+import socket
 import sys
 import threading
 from asyncio import events
@@ -31,7 +35,14 @@ for _name in _NEEDED:
     if not hasattr(asyncio.SelectorEventLoop, _name):
         raise ImportError(f'evp_asyncio does not know this Python: asyncio.SelectorEventLoop has no {_name}()')
 
+# what our own turn and our own sock_*() need beyond that; without them they are asyncio's
+_QUICK = ('_add_reader', '_add_writer', '_remove_reader', '_remove_writer', '_sock_read_done', '_sock_write_done')
+_QUICK_ATTRIBUTES = ('_timer_cancelled_count', '_clock_resolution', '_transports')
+
 _poll = selectors.DefaultSelector.select
+_EPOLLIN = getattr(select, 'EPOLLIN', 0)
+_EPOLLOUT = getattr(select, 'EPOLLOUT', 0)
+_EPOLLONESHOT = getattr(select, 'EPOLLONESHOT', 0)
 
 
 class _Selector(selectors.DefaultSelector):
@@ -39,6 +50,117 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: Optional[float] = None) -> list:
         return _poll(self, 0)
+
+
+class _EpollSelector(getattr(selectors, 'EpollSelector', selectors.DefaultSelector)):
+    """Epoll that only looks, and besides the registered descriptors knows futures that wait for one, once.
+
+    What waits once is not registered. The kernel disarms such a descriptor by itself when it is ready, and keeps it for
+    the next time, which then costs one system call rather than two. A descriptor that is closed meanwhile leaves nothing
+    behind that could ever fire.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: dict[int, asyncio.Future] = {}
+        self.writers: dict[int, asyncio.Future] = {}
+
+    def select(self, timeout: Optional[float] = None) -> list:
+        keys = self._fd_to_key
+        found = []
+        for fd, event in self._selector.poll(0, len(keys) + len(self.readers) + len(self.writers) or 1):
+            key = keys.get(fd)
+            if key is None:
+                self.wake(fd, event)
+                continue
+            mask = ((selectors.EVENT_READ if event & ~_EPOLLOUT else 0)
+                    | (selectors.EVENT_WRITE if event & ~_EPOLLIN else 0))
+            found.append((key, mask & key.events))
+        return found
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        try:
+            return super().register(fileobj, events, data)
+        except FileExistsError:  # it has waited once, and lies there disarmed
+            self._selector.unregister(self._fileobj_lookup(fileobj))
+            return super().register(fileobj, events, data)
+
+    def arm(self, fd: int) -> None:
+        """Lets the kernel tell once about what waits for a descriptor."""
+        mask = _EPOLLONESHOT
+        if fd in self.readers:
+            mask |= _EPOLLIN
+        if fd in self.writers:
+            mask |= _EPOLLOUT
+        try:
+            self._selector.modify(fd, mask)
+        except FileNotFoundError:
+            self._selector.register(fd, mask)
+
+    def disarm(self, fd: int) -> None:
+        """After something has stopped waiting: tells about the rest, or about nothing."""
+        try:
+            if fd in self.readers or fd in self.writers:
+                self.arm(fd)
+            else:
+                self._selector.unregister(fd)
+        except OSError:  # it has been closed
+            pass
+
+    def arm_again(self) -> None:
+        """After a turn that may have been left before it got to what the kernel had told."""
+        for fd in {*self.readers, *self.writers}:
+            self.disarm(fd)
+
+    def wake(self, fd: int, event: int) -> None:
+        """What waits for a descriptor may go on."""
+        # in this order, for Ctrl-C may come in between
+        if event & ~_EPOLLOUT and fd in self.readers:
+            _resolve(self.readers[fd])
+            del self.readers[fd]
+        if event & ~_EPOLLIN and fd in self.writers:
+            _resolve(self.writers[fd])
+            del self.writers[fd]
+        if fd in self.readers or fd in self.writers:
+            self.disarm(fd)
+
+
+def _may_be_quick() -> bool:
+    if selectors.DefaultSelector is not getattr(selectors, 'EpollSelector', None):
+        return False
+    with selectors.DefaultSelector() as selector:
+        return (all(hasattr(selector, name) for name in ('_fd_to_key', '_selector', '_fileobj_lookup'))
+                and all(hasattr(asyncio.SelectorEventLoop, name) for name in _QUICK))
+
+
+_is_quick = _may_be_quick()
+_TIMERS = 100  # asyncio tidies up when there are more timers than this, and more than half of them cancelled
+
+
+class _Handle(events.Handle):
+    """A handle as asyncio makes it outside of debug mode, without asking whether that is on."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Callable, args: Any, loop: EventLoop, context: Any) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+_Handle.__name__ = _Handle.__qualname__ = 'Handle'  # repr() shows it
+if set(events.Handle.__slots__) != {'_context', '_loop', '_callback', '_args', '_cancelled', '_repr',
+                                    '_source_traceback', '__weakref__'}:
+    _Handle = events.Handle
+
+
+def _resolve(future: asyncio.Future) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _only_looks(selector: Any) -> Any:
@@ -101,10 +223,16 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._context = context      # PyGObject looks for it
         self._pygobject_depth: Optional[int] = None  # how many main loops of PyGObject's there are around us
         self._interrupt = self._on_sigint  # one object, to know it again
-        super().__init__(_Selector() if selector is None else _only_looks(selector))
+        self._quick = selector is None and _is_quick  # whether turns, and waiting for sockets, are ours
+        if selector is not None:
+            selector = _only_looks(selector)
+        else:
+            selector = _EpollSelector() if _is_quick else _Selector()
+        super().__init__(selector)
         for name in _NEEDED_ATTRIBUTES:
             if not hasattr(self, name):
                 raise RuntimeError(f'evp_asyncio does not know this Python: its event loops have no {name}')
+        self._quick = self._quick and all(hasattr(self, name) for name in _QUICK_ATTRIBUTES)
         self._source = Evp.TurnSource.new(context, self._selector.fileno())
 
     # What it lives in
@@ -150,12 +278,57 @@ class EventLoop(asyncio.SelectorEventLoop):
             finally:
                 self._in_turn = False
         except BaseException as exception:  # pylint: disable=broad-except
+            if self._quick:
+                self._selector.arm_again()
             self._leave(exception)  # a binding would print and drop it
             return -1
         if self._stopping:
             self._quit()
             return -1
         return self._due()
+
+    def _run_once(self) -> None:
+        # asyncio's, without what is not needed here: it never waits, and builds no list of what is ready
+        scheduled = self._scheduled
+        if self._debug or not self._quick or self._timer_cancelled_count * 2 > len(scheduled) > _TIMERS:
+            super()._run_once()
+            return
+        while scheduled and scheduled[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            heapq.heappop(scheduled)._scheduled = False
+
+        ready = self._ready
+        selector = self._selector
+        keys = selector._fd_to_key
+        for fd, event in selector._selector.poll(0, len(keys) + len(selector.readers) + len(selector.writers) or 1):
+            key = keys.get(fd)
+            if key is None:
+                selector.wake(fd, event)
+                continue
+            reader, writer = key.data
+            if reader is not None and event & ~_EPOLLOUT:
+                if reader._cancelled:
+                    self._remove_reader(key.fileobj)
+                else:
+                    ready.append(reader)
+            if writer is not None and event & ~_EPOLLIN:
+                if writer._cancelled:
+                    self._remove_writer(key.fileobj)
+                else:
+                    ready.append(writer)
+
+        if scheduled:
+            end = self.time() + self._clock_resolution
+            while scheduled and scheduled[0]._when < end:
+                timer = heapq.heappop(scheduled)
+                timer._scheduled = False
+                ready.append(timer)
+
+        next_handle = ready.popleft
+        for _ in range(len(ready)):  # what they schedule is for the next turn
+            handle = next_handle()
+            if not handle._cancelled:
+                handle._run()
 
     def _due(self) -> int:
         if self._ready or self._stopping:
@@ -188,18 +361,31 @@ class EventLoop(asyncio.SelectorEventLoop):
         """What our override of Evp calls with a KeyboardInterrupt or SystemExit of a callback."""
         self._leave(exception)
 
-    def _call_soon(self, callback: Callable, args: Any, context: Any) -> events.Handle:
-        handle = events.Handle(callback, args, self, context)
-        if handle._source_traceback:
-            del handle._source_traceback[-1]
+    def call_soon(self, callback: Callable, *args: Any, context: Any = None) -> events.Handle:
+        if self._debug or self._closed:  # what is wrong or to be traced is left to asyncio
+            handle = super().call_soon(callback, *args, context=context)
+            if handle._source_traceback:
+                del handle._source_traceback[-1]
+            return handle
+        handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         if self._idle:  # a callback of GLib's, between two turns
             self._idle = False
             self._source.wake()
         return handle
 
+    def _call_soon(self, callback: Callable, args: Any, context: Any) -> events.Handle:
+        handle = events.Handle(callback, args, self, context)
+        if handle._source_traceback:
+            del handle._source_traceback[-1]
+        self._ready.append(handle)
+        if self._idle:
+            self._idle = False
+            self._source.wake()
+        return handle
+
     # asyncio's call_later() goes through its call_at(), and that through this one's; armed a hundred thousand times a
-    # second that counts. What is wrong or to be traced is left to asyncio.
+    # second that counts.
 
     def call_later(self, delay: float, callback: Callable, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         if self._debug or self._closed or delay is None:
@@ -237,6 +423,119 @@ class EventLoop(asyncio.SelectorEventLoop):
                 self._quit()
         else:
             self._source.wake()
+
+    # Sockets: asyncio adds a reader, has that receive, removes it, and lets a turn pass before the task goes on. Here
+    # the task goes on when the socket is ready, and receives itself. What is out of the ordinary is left to asyncio.
+
+    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+        if self._debug or self._closed or not self._quick or type(sock) is not socket.socket:
+            return await super().sock_recv(sock, n)
+        while True:
+            try:
+                return sock.recv(n)
+            except (BlockingIOError, InterruptedError):
+                pass
+            readers = self._selector.readers
+            fd = sock.fileno()
+            future = self._ready_once(fd, readers)
+            if future is None:
+                return await super().sock_recv(sock, n)
+            try:
+                await future
+            except BaseException:
+                self._no_longer_waits(fd, readers, future)
+                raise
+
+    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+        if self._debug or self._closed or not self._quick or type(sock) is not socket.socket:
+            return await super().sock_recv_into(sock, buf)
+        while True:
+            try:
+                return sock.recv_into(buf)
+            except (BlockingIOError, InterruptedError):
+                pass
+            readers = self._selector.readers
+            fd = sock.fileno()
+            future = self._ready_once(fd, readers)
+            if future is None:
+                return await super().sock_recv_into(sock, buf)
+            try:
+                await future
+            except BaseException:
+                self._no_longer_waits(fd, readers, future)
+                raise
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        if self._debug or self._closed or not self._quick or type(sock) is not socket.socket:
+            return await super().sock_sendall(sock, data)
+        try:
+            sent = sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent == len(data):
+            return None
+        view = memoryview(data)
+        while True:
+            writers = self._selector.writers
+            fd = sock.fileno()
+            future = self._ready_once(fd, writers)
+            if future is None:
+                return await super().sock_sendall(sock, view[sent:])
+            try:
+                await future
+            except BaseException:
+                self._no_longer_waits(fd, writers, future)
+                raise
+            try:
+                sent += sock.send(view[sent:])
+            except (BlockingIOError, InterruptedError):
+                continue
+            if sent == len(view):
+                return None
+
+    def _ready_once(self, fd: int, waiting: dict[int, asyncio.Future]) -> Optional[asyncio.Future]:
+        """A future that is done when a descriptor is ready; None if that is a transport's, or has a reader or writer."""
+        if fd in self._selector._fd_to_key or fd in self._transports:
+            return None
+        future = waiting[fd] = self.create_future()  # the last one to come is the one, as in asyncio
+        try:
+            self._selector.arm(fd)
+        except BaseException:
+            del waiting[fd]
+            raise
+        return future
+
+    def _no_longer_waits(self, fd: int, waiting: dict[int, asyncio.Future], future: asyncio.Future) -> None:
+        if waiting.get(fd) is future:
+            del waiting[fd]
+            if not self._closed:
+                self._selector.disarm(fd)
+
+    def _no_longer_once(self, fd: Any) -> None:
+        """Somebody adds a reader or a writer for a descriptor: what waits for it goes on waiting as one."""
+        if not isinstance(fd, int):
+            fd = fd.fileno()
+        selector = self._selector
+        reading, writing = selector.readers.pop(fd, None), selector.writers.pop(fd, None)
+        if reading is None and writing is None:
+            return
+        selector.disarm(fd)
+        if reading is not None:
+            handle = super()._add_reader(fd, _resolve, reading)
+            reading.add_done_callback(functools.partial(self._sock_read_done, fd, handle=handle))
+        if writing is not None:
+            handle = super()._add_writer(fd, _resolve, writing)
+            writing.add_done_callback(functools.partial(self._sock_write_done, fd, handle=handle))
+
+    def _add_reader(self, fd: Any, callback: Callable, *args: Any) -> Any:
+        if self._quick and not self._closed and (self._selector.readers or self._selector.writers):
+            self._no_longer_once(fd)
+        return super()._add_reader(fd, callback, *args)
+
+    def _add_writer(self, fd: Any, callback: Callable, *args: Any) -> Any:
+        if self._quick and not self._closed and (self._selector.readers or self._selector.writers):
+            self._no_longer_once(fd)
+        return super()._add_writer(fd, callback, *args)
 
     # Callbacks with a priority
 

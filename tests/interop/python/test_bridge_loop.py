@@ -692,6 +692,205 @@ except KeyboardInterrupt:
             handle.cancel()
 
 
+class TestSockets(BridgeTestCase):
+    """sock_recv(), sock_recv_into() and sock_sendall(), which wait without a reader or a writer of asyncio's."""
+
+    def setUp(self):
+        super().setUp()
+        self.sockets = []
+        self.addCleanup(lambda: [each.close() for each in self.sockets])
+
+    def pair(self):
+        pair = socket.socketpair()
+        self.sockets += pair
+        for each in pair:
+            each.setblocking(False)
+        return pair
+
+    def turns(self, count=3):
+        for _ in range(count):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    def waiting(self, coroutine):
+        task = self.loop.create_task(coroutine)
+        self.turns()
+        self.assertFalse(task.done())
+        return task
+
+    def test_echo(self):
+        """R1: they do what asyncio's do, with more than fits at once, in both directions, and in debug mode."""
+        size = 3_000_000
+        data = bytes(range(256)) * (size // 256)
+
+        async def echo(near):
+            left = len(data)
+            while left:
+                received = await self.loop.sock_recv(near, 65536)
+                left -= len(received)
+                await self.loop.sock_sendall(near, received)
+
+        async def receive(far):
+            buffer, received = bytearray(100_000), b''
+            while len(received) < len(data):
+                number = await self.loop.sock_recv_into(far, buffer)
+                received += buffer[:number]
+            return received
+
+        async def main():
+            near, far = self.pair()
+            results = await asyncio.gather(echo(near), self.loop.sock_sendall(far, data), receive(far))
+            self.assertEqual(results[2], data)
+            near.close()
+            self.assertEqual(await self.loop.sock_recv(far, 10), b'')
+
+        for debug in False, True, False:
+            self.loop.set_debug(debug)
+            self.loop.slow_callback_duration = 60
+            self.run_loop(main())
+
+    def test_debug_meanwhile(self):
+        """R1: what waits goes on when debug mode is switched on, and off."""
+        near, far = self.pair()
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        self.loop.set_debug(True)
+        self.loop.slow_callback_duration = 60
+        far.send(b'one')
+        self.assertEqual(self.run_loop(task), b'one')
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        self.loop.set_debug(False)
+        far.send(b'two')
+        self.assertEqual(self.run_loop(task), b'two')
+
+    def test_cancel(self):
+        """R1: what is cancelled takes nothing from the socket, even when it was ready already."""
+        near, far = self.pair()
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            self.run_loop(task)
+        self.assertFalse(self.loop._selector.readers)
+
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'kept')
+        self.loop.call_soon(task.cancel)  # in the turn that finds the socket ready, before the task goes on
+        with self.assertRaises(asyncio.CancelledError):
+            self.run_loop(task)
+        self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
+
+    def test_the_last_one(self):
+        """R1: of two that receive from one socket the last one gets what comes, as in asyncio."""
+        near, far = self.pair()
+        first = self.waiting(self.loop.sock_recv(near, 10))
+        second = self.waiting(self.loop.sock_recv(near, 10))
+        first.cancel()
+        self.turns()
+        far.send(b'for the second')
+        self.assertEqual(self.run_loop(second), b'for the se')
+        self.assertTrue(first.cancelled())
+
+    def test_beside_readers(self):
+        """R1: readers and writers can be added for what waits, and for what has waited."""
+        near, far = self.pair()
+        seen = []
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        self.loop.add_writer(near, lambda: (seen.append('writable'), self.loop.remove_writer(near)))
+        self.turns()
+        self.assertEqual(seen, ['writable'])
+        far.send(b'received')
+        self.assertEqual(self.run_loop(task), b'received')
+        self.assertFalse(self.loop.remove_reader(near))
+
+        self.loop.add_reader(near, lambda: (seen.append(near.recv(10)), self.loop.stop()))
+        far.send(b'read')
+        self.loop.run_forever()
+        far.send(b'again')
+        self.loop.run_forever()
+        self.assertEqual(seen[1:], [b'read', b'again'])
+        self.assertTrue(self.loop.remove_reader(near))
+
+        # and what waits for a socket that has a reader or a writer
+        self.loop.add_writer(near, seen.clear)
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'beside')
+        self.assertEqual(self.run_loop(task), b'beside')
+        self.assertTrue(self.loop.remove_writer(near))
+
+        # a full socket, with one waiting in each direction
+        while True:
+            try:
+                near.send(bytes(65536))
+            except BlockingIOError:
+                break
+        receiving = self.waiting(self.loop.sock_recv(near, 10))
+        sending = self.waiting(self.loop.sock_sendall(near, b'x'))
+        far.send(b'first')
+        self.assertEqual(self.run_loop(receiving), b'first')
+        self.assertFalse(sending.done())
+        receiving = self.waiting(self.loop.sock_recv(near, 10))
+        self.loop.add_reader(far, far.recv, 1 << 20)
+        self.run_loop(sending)
+        self.assertFalse(receiving.done())
+        self.loop.remove_reader(far)
+        far.send(b'second')
+        self.assertEqual(self.run_loop(receiving), b'second')
+
+    def test_number_again(self):
+        """R1: a descriptor that is closed and comes again is another one, for whoever waits."""
+        near, far = self.pair()
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'once')
+        self.assertEqual(self.run_loop(task), b'once')
+        lost = self.waiting(self.loop.sock_recv(near, 10))
+        for wait in (lambda near: self.loop.sock_recv(near, 10), self.read):
+            number = near.fileno()
+            near.close()
+            near, far = self.pair()
+            if far.fileno() == number:
+                near, far = far, near
+            self.assertEqual(near.fileno(), number)
+            task = self.waiting(wait(near))
+            far.send(b'new')
+            self.assertEqual(self.run_loop(task), b'new')
+        lost.cancel()
+        self.turns()
+
+    async def read(self, near):
+        future = self.loop.create_future()
+        self.loop.add_reader(near, lambda: future.set_result(near.recv(10)))
+        try:
+            return await future
+        finally:
+            self.loop.remove_reader(near)
+
+    def test_copy_of_descriptor(self):
+        """R1: a descriptor that goes on in a copy, a child's for example, keeps nobody busy."""
+        near, far = self.pair()
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'once')
+        self.assertEqual(self.run_loop(task), b'once')
+        copy = os.dup(near.fileno())
+        near.close()
+        far.send(b'for the copy')
+        before = self.loop.dispatches
+        self.add_source(GLib.Timeout(20), lambda *_: self.loop.stop())
+        self.loop.run_forever()
+        os.close(copy)
+        self.assertLess(self.loop.dispatches - before, 10)
+
+    def test_transport(self):
+        """R1: a socket that belongs to a transport is refused."""
+        async def main():
+            near, far = self.pair()
+            transport, _protocol = await self.loop.create_connection(asyncio.Protocol, sock=near)
+            with self.assertRaisesRegex(RuntimeError, 'is used by transport'):
+                await self.loop.sock_recv(near, 10)
+            transport.close()
+            far.close()
+
+        self.run_loop(main())
+
+
 class TestApplication(evptest.TestCase):
     def application(self, activate):
         application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
