@@ -26,10 +26,10 @@ from gi.repository import Evp, GLib
 _raw = get_introspection_module('Evp').AbstractEventLoop  # without what our override does for callbacks and Ctrl-C
 
 # what is used of asyncio beside its documented methods
-_NEEDED = ('_run_once', '_call_soon', '_check_closed', '_check_running', '_set_coroutine_origin_tracking',
-           '_asyncgen_firstiter_hook', '_asyncgen_finalizer_hook')
-_NEEDED_ATTRIBUTES = ('_ready', '_scheduled', '_stopping', '_thread_id', '_selector', '_csock', '_signal_handlers',
-                      '_debug')
+_NEEDED = ('_run_once', '_call_soon', '_check_closed', '_check_running', '_read_from_self',
+           '_set_coroutine_origin_tracking', '_asyncgen_firstiter_hook', '_asyncgen_finalizer_hook')
+_NEEDED_ATTRIBUTES = ('_ready', '_scheduled', '_stopping', '_thread_id', '_selector', '_csock', '_ssock',
+                      '_signal_handlers', '_debug')
 
 for _name in _NEEDED:
     if not hasattr(asyncio.SelectorEventLoop, _name):
@@ -184,6 +184,24 @@ class _Prioritized(events.Handle):
         super().cancel()
 
 
+def _is_runners(handler: Any) -> bool:
+    """Whether what handles Ctrl-C is asyncio.run()'s, which cancels the task."""
+    runner = getattr(asyncio, 'Runner', None)
+    return runner is not None and isinstance(getattr(getattr(handler, 'func', None), '__self__', None), runner)
+
+
+class _MainLoops(list):
+    """How to end the main loops that PyGObject runs, as it keeps them; tells when one begins."""
+
+    def __init__(self, quits: list, began: Callable[[], None]) -> None:
+        super().__init__(quits)
+        self._began = began
+
+    def append(self, quit: Any) -> None:
+        super().append(quit)
+        self._began()
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """asyncio's event loop, inside a GLib main context.
 
@@ -222,6 +240,8 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._source: Optional[Evp.TurnSource] = None
         self._context = context      # PyGObject looks for it
         self._pygobject_depth: Optional[int] = None  # how many main loops of PyGObject's there are around us
+        self._watch: Optional[Evp.TurnSource] = None  # sees signals while a turn runs a main loop
+        self._watched_from = 0       # how many main loops of PyGObject's there were before
         self._interrupt = self._on_sigint  # one object, to know it again
         self._quick = selector is None and _is_quick  # whether turns, and waiting for sockets, are ours
         if selector is not None:
@@ -277,6 +297,9 @@ class EventLoop(asyncio.SelectorEventLoop):
                         break
             finally:
                 self._in_turn = False
+                if self._watch is not None:
+                    self._watch.set_callback(None)
+                    self._watch = None
         except BaseException as exception:  # pylint: disable=broad-except
             if self._quick:
                 self._selector.arm_again()
@@ -754,12 +777,14 @@ class EventLoop(asyncio.SelectorEventLoop):
             yield
             return
         depth = self._pygobject_depth = len(stack)
-        stack.append(self._interrupted_inside)
+        _ossighelper._callback_stack = _MainLoops([*stack, self._interrupted_inside], self._main_loop_begins)
         try:
             yield
         finally:
             self._pygobject_depth = None
-            del stack[depth:]
+            del _ossighelper._callback_stack[depth:]
+            stack[:] = _ossighelper._callback_stack
+            _ossighelper._callback_stack = stack
             if depth == 0:
                 _ossighelper._sigint_called = False
             elif not isinstance(self._exception, KeyboardInterrupt):
@@ -770,6 +795,28 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _interrupted_inside(self) -> None:
         if self._exception is None:
             self._leave(KeyboardInterrupt())
+
+    # A turn that runs a main loop keeps our source from seeing anything until it ends. Signals are looked for meanwhile,
+    # or Ctrl-C would have to wait as well.
+
+    def _main_loop_begins(self) -> None:
+        if not self._in_turn or self._watch is not None:
+            return
+        self._watched_from = len(_ossighelper._callback_stack) - 1
+        self._watch = Evp.TurnSource.new(self._context, self._ssock.fileno())
+        self._watch.set_callback(self._look_at_signals)
+        self._watch.attach()
+
+    def _look_at_signals(self) -> int:
+        # that this is Python has had their handlers run already
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            if (signal.SIGINT in self._ssock.recv(4096, socket.MSG_PEEK) and self._exception is None
+                    and _is_runners(signal.getsignal(signal.SIGINT))):
+                # the task is cancelled now, and gets to know when the main loops in it have ended
+                for quit in reversed(_ossighelper._callback_stack[self._watched_from:]):
+                    quit()
+            self._read_from_self()
+        return -1
 
     def _set_wakeup_fd(self) -> int:
         return signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
@@ -790,7 +837,9 @@ class EventLoop(asyncio.SelectorEventLoop):
                 signal.signal(signal.SIGINT, self._interrupt)
 
     def _on_sigint(self, signum: int, frame: Any) -> None:
-        if self._in_turn and len(self._quits) <= self._turn_depth:
+        nested = len(self._quits) > self._turn_depth or (
+            self._watch is not None and len(_ossighelper._callback_stack) > self._watched_from)
+        if self._in_turn and not nested:
             signal.default_int_handler(signum, frame)
         self._leave(KeyboardInterrupt())
 

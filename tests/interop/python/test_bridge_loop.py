@@ -530,6 +530,84 @@ except KeyboardInterrupt:
                                                'inner', 'outer', 'SystemExit', 'goes on', 'ours', 'around',
                                                'in the application', 'application'])
 
+    def test_interrupt_in_task(self):
+        """R6, R12: Ctrl-C ends main loops that a task runs, too, and what their end is not the end of goes on."""
+        program = '''
+import asyncio, os, signal, threading
+import evp_asyncio
+
+def send(number):
+    threading.Thread(target=os.kill, args=(os.getpid(), number)).start()
+
+def nest(name, inside):
+    main_loop = GLib.MainLoop()
+    GLib.idle_add(lambda: inside(main_loop) and False)
+    main_loop.run()
+    print(name)
+
+loop = evp_asyncio.EventLoop()
+interrupt = lambda _main_loop: send(signal.SIGINT)
+for inside in interrupt, lambda _main_loop: nest('innermost', interrupt):
+    async def main():
+        nest('nested', inside)
+        await asyncio.sleep(0)
+        print('not that')
+    task = loop.create_task(main())
+    try:
+        loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        print('interrupted')
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+nested = []
+def signalled(number, _frame):
+    print('at once')
+    nested[0].quit()
+
+async def main():
+    # a handler of one's own runs at once, a callback of the loop's when the main loop has ended
+    loop = asyncio.get_running_loop()
+    old = signal.signal(signal.SIGUSR1, signalled)
+    nest('own handler', lambda main_loop: (nested.append(main_loop), send(signal.SIGUSR1)))
+    signal.signal(signal.SIGUSR1, old)
+    loop.add_signal_handler(signal.SIGUSR2, print, 'afterwards')
+    def wait_for_it(main_loop):
+        send(signal.SIGUSR2)
+        GLib.timeout_add(20, main_loop.quit)
+    nest('handler of the loop', wait_for_it)
+    await asyncio.sleep(0.001)
+    loop.remove_signal_handler(signal.SIGUSR2)
+    try:
+        nest('in a task', interrupt)
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        print('cancelled')
+        nest('tidies up', GLib.MainLoop.quit)
+        await asyncio.sleep(0.001)
+        print('goes on')
+        raise
+
+try:
+    evp_asyncio.run(main())
+except KeyboardInterrupt:
+    print('run')
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+main_loop = GLib.MainLoop()
+GLib.idle_add(main_loop.quit)
+main_loop.run()
+GLib.idle_add(send, signal.SIGINT)
+try:
+    main_loop.run()
+except KeyboardInterrupt:
+    print('main loop')
+loop.close()
+'''
+        _status, output, errors = self.run_python(program)
+        self.assertEqual(output.splitlines(), [
+            'nested', 'interrupted', 'innermost', 'nested', 'interrupted', 'at once', 'own handler',
+            'handler of the loop', 'afterwards', 'in a task', 'cancelled', 'tidies up', 'goes on', 'run', 'main loop'],
+            errors)
+
     def test_two_at_once(self):
         """R13: a second loop is refused at once, and the first goes on."""
         other = evp_asyncio.EventLoop()
