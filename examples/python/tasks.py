@@ -26,16 +26,34 @@ async def gather(loop, *coroutines):
 
 
 async def wait_for(loop, coroutine, seconds):
-    task = loop.create_task(coroutine)
-    timer = loop.call_later(seconds, task.cancel)
+    """Ends only when the coroutine has tidied up, also if it takes too long or this is cancelled itself."""
+    over = loop.create_future()  # the future of a task is done as soon as that is cancelled
+    expired = False
+
+    async def run():
+        try:
+            over.set_result(await coroutine)
+        except Exception as exception:
+            over.set_exception(exception)
+
+    def expire():
+        nonlocal expired
+        expired = task.cancel()
+
+    task = loop.create_task(run())
+    timer = loop.call_later(seconds, expire)
     try:
-        return await task
-    except GLib.Error as error:
-        if timer.cancelled() or not error.matches(Evp.Error.quark(), Evp.Error.CANCELLED):
-            raise
-        raise TimeoutError from error
+        await task
+    except GLib.Error:
+        pass  # cancelled, by the timer or together with this
     finally:
         timer.cancel()
+    try:
+        return await over
+    except GLib.Error as error:
+        if expired and error.matches(Evp.Error.quark(), Evp.Error.CANCELLED):
+            raise TimeoutError from error
+        raise
 
 
 async def slow(loop, number):
@@ -54,4 +72,5 @@ async def main(loop):
         print('that took too long')
 
 
-Evp.run(main)
+if __name__ == '__main__':
+    Evp.run(main)

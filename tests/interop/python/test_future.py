@@ -3,6 +3,8 @@
 
 import enum
 import gc
+import importlib.util
+import pathlib
 import threading
 import weakref
 
@@ -277,6 +279,57 @@ class CoroutineTest(TestCase):
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
         self.assertEqual(cleaned, [True])
+
+    # Rules: U-4, U-12
+    def test_example_of_wait_for(self):
+        """That of examples/python/tasks.py ends as asyncio's does: after what it waits for has tidied up."""
+        path = pathlib.Path(__file__).resolve().parents[3] / 'examples' / 'python' / 'tasks.py'
+        spec = importlib.util.spec_from_file_location('tasks', path)
+        example = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(example)
+        loop, seen = self.loop, []
+
+        async def slow(at_the_end=None):
+            try:
+                await loop.create_future()
+            except GLib.Error:
+                await example.sleep(loop, 0.001)
+                seen.append('tidied up')
+                if at_the_end is None:
+                    raise
+                return at_the_end()
+
+        async def quick(value):
+            return value
+
+        async def too_long():
+            with self.assertRaises(TimeoutError):
+                await example.wait_for(loop, slow(), 0.001)
+            return list(seen)
+
+        self.assertEqual(loop.run_until_complete(too_long()), ['tidied up'])
+        self.assertEqual(loop.run_until_complete(example.wait_for(loop, quick(1), 60)), 1)
+        self.assertEqual(loop.run_until_complete(example.wait_for(loop, slow(lambda: 2), 0.001)), 2)
+        with self.assertRaises(ZeroDivisionError):
+            loop.run_until_complete(example.wait_for(loop, slow(lambda: 1 / 0), 0.001))
+
+        # cancelled from outside, when it waits, and when it has hardly begun
+        del seen[:]
+        ended = loop.create_future()
+
+        async def outside(coroutine):
+            try:
+                await example.wait_for(loop, coroutine, 60)
+            except GLib.Error as error:
+                ended.set_result((error.matches(Evp.Error.quark(), Evp.Error.CANCELLED), list(seen)))
+
+        task = loop.create_task(outside(slow()))
+        loop.call_later(0.001, task.cancel)
+        self.assertEqual(loop.run_until_complete(ended), (True, ['tidied up']))
+        ended = loop.create_future()
+        task = loop.create_task(outside(slow()))
+        loop.call_soon(task.cancel)
+        self.assertEqual(loop.run_until_complete(ended), (True, ['tidied up'] * 2))
 
     # Rules: U-3
     def test_foreign_awaitable(self):

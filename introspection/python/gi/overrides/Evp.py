@@ -808,6 +808,7 @@ class _Task:
         self.loop = loop
         self.coroutine = coroutine
         self.awaited = None
+        self.told = False  # that it is cancelled; once, so that it can await while it tidies up
         self.future = loop.create_future()
         self.future.add_done_callback(self._ended)
         loop.call_soon(self._step)
@@ -815,6 +816,7 @@ class _Task:
     def _ended(self, future):
         if future.cancelled():
             if self.awaited is not None:
+                self.told = True
                 self.awaited.cancel()
             elif inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CREATED:
                 self.coroutine.close()
@@ -861,7 +863,8 @@ class _Task:
             elif isinstance(awaited, Evp.Future):
                 self.awaited = awaited
                 awaited.add_done_callback(self._step)
-                if self.future.cancelled():
+                if self.future.cancelled() and not self.told:
+                    self.told = True
                     awaited.cancel()
             else:
                 self.coroutine.close()
