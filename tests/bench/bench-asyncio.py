@@ -5,7 +5,14 @@
     bench-asyncio.py [--rounds N] [--seconds S] [--case NAME]…
 
 Each figure comes from a process of its own. In every round all loops take turns, stock's twice: what lies between
-its two figures is noise. Printed are medians, as what is done in a second of the processor's time, and as shares of stock's.
+its two figures is noise. Printed are medians: for stock what is done in a second of the processor's time, that of all
+threads, and of children where those are what is measured; for the others the share of it. The line below has the same
+by the clock, which on a machine that does something else as well means little.
+
+Beside idle connections a third line has what is left of what each does without them.
+
+"no loop" does the work with nothing but system calls: one epoll that never changes, fork and wait. What it reaches
+is the limit for every loop in Python.
 
 Echo servers count the requests of ten connections of a client in another process. The thresholds at which malloc
 gives memory back are pinned: otherwise they decide, not the loops.
@@ -15,6 +22,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import select
 import socket
 import statistics
@@ -22,12 +30,15 @@ import subprocess
 import sys
 import time
 
-LOOPS = ('stock', 'evp', 'stock again', 'gbulb', 'uvloop')
+LOOPS = ('stock', 'evp', 'stock again', 'gbulb', 'uvloop', 'no loop')
 SIZES = {'1k': 1024, '10k': 10 * 1024, '100k': 100 * 1024}
 CASES = ([f'{kind} {size}' for kind in ('protocol', 'streams', 'sock') for size in SIZES]
          + ['idle 1k', 'chain', 'many', 'timers', 'spawn'])
 # at least this share of stock's
 FLOORS = {'chain': 0.7, 'timers': 0.7}
+GBULB = 3  # and this many times gbulb's
+IDLE = 1000  # connections, and what is left beside them of what there is without
+IDLE_FLOOR = 0.95
 
 
 def new_loop(name):
@@ -44,6 +55,21 @@ def new_loop(name):
     return asyncio.SelectorEventLoop()
 
 
+class Meter:
+    """The seconds that something takes: the processor's, and the clock's."""
+
+    def __init__(self, children=False):
+        self.whose = [resource.RUSAGE_SELF] + [resource.RUSAGE_CHILDREN] * children
+        self.start = self.now()
+
+    def now(self):
+        usages = [resource.getrusage(whose) for whose in self.whose]
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages), time.perf_counter()
+
+    def rates(self, count):
+        return [count / (now - start) for now, start in zip(self.now(), self.start)]
+
+
 # The client: as many requests as there are connections are on their way at any time
 
 def client(port, size, idle):
@@ -52,7 +78,10 @@ def client(port, size, idle):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    waiting = [connect() for _ in range(idle)]
+    if idle:
+        waiting = [connect() for _ in range(idle)]
+        while waiting:
+            time.sleep(3600)
     poll = select.epoll()
     connections = {}
     message = b'x' * size
@@ -76,8 +105,6 @@ def client(port, size, idle):
                     entry[0].sendall(message)
     except OSError:
         pass
-    finally:
-        del waiting
 
 
 # The servers
@@ -85,8 +112,10 @@ def client(port, size, idle):
 class Echo(asyncio.Protocol):
     size = 0
     count = 0
+    connections = 0
 
     def connection_made(self, transport):
+        Echo.connections += 1
         transport.get_extra_info('socket').setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.transport = transport
         self.received = 0
@@ -144,16 +173,70 @@ async def echo(kind, size, seconds):
         tasks.add(loop.create_task(accept()))
     else:
         await loop.create_server(Echo, sock=listener)
-    process = subprocess.Popen([sys.executable, __file__, '--client', str(listener.getsockname()[1]),
-                                str(Echo.size), '1000' if kind == 'idle' else '0'])
+    async def count():
+        before, meter = Echo.count, Meter()
+        await asyncio.sleep(seconds)
+        return meter.rates(Echo.count - before)
+
+    processes = [start_client(listener)]
     while Echo.count < 100:
         await asyncio.sleep(0.01)
-    count, start = Echo.count, time.process_time()
-    await asyncio.sleep(seconds)
-    rate = (Echo.count - count) / (time.process_time() - start)
-    process.kill()
-    process.wait()
-    return rate
+    rates = await count()
+    if kind == 'idle':
+        processes.append(start_client(listener, IDLE))
+        while Echo.connections < IDLE + 10:
+            await asyncio.sleep(0.01)
+        without, rates = rates, await count()
+        rates.append(rates[0] / without[0])
+    for process in processes:
+        process.kill()
+        process.wait()
+    return rates
+
+
+def start_client(listener, idle=0):
+    return subprocess.Popen([sys.executable, __file__, '--client', str(listener.getsockname()[1]), str(Echo.size),
+                             str(idle)])
+
+
+def bare_echo(kind, size, seconds):
+    Echo.size = SIZES[size]
+    listener = socket.create_server(('127.0.0.1', 0), backlog=2000)
+    processes = [start_client(listener)] + ([start_client(listener, IDLE)] if kind == 'idle' else [])
+    poll = select.epoll()
+    connections = {}
+    for _ in range(10 + (IDLE if kind == 'idle' else 0)):
+        connection, _address = listener.accept()
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connections[connection.fileno()] = [connection, 0, b'']
+        poll.register(connection, select.EPOLLIN)
+    meter = None
+    while meter is None or time.perf_counter() - meter.start[1] < seconds:
+        for fd, event in poll.poll():
+            entry = connections[fd]
+            if event & select.EPOLLIN:
+                data = entry[0].recv(1 << 18)
+                entry[1] += len(data)
+            else:
+                data = entry[2]
+            try:
+                left = data[entry[0].send(data):]
+            except BlockingIOError:
+                left = data
+            if left or entry[2]:
+                poll.modify(fd, select.EPOLLOUT if left else select.EPOLLIN)
+                entry[2] = left
+            if not left and entry[1] >= Echo.size:
+                entry[1] -= Echo.size
+                Echo.count += 1
+        if meter is None and Echo.count >= 100:
+            count, meter = Echo.count, Meter()
+    rates = meter.rates(Echo.count - count)
+    for process in processes:
+        process.kill()
+        process.wait()
+    return rates
 
 
 async def chain(_seconds):
@@ -169,10 +252,10 @@ async def chain(_seconds):
         else:
             done.set_result(None)
 
-    start = time.process_time()
+    meter = Meter()
     loop.call_soon(step)
     await done
-    return 100000 / (time.process_time() - start)
+    return meter.rates(100000)
 
 
 async def many(_seconds):
@@ -181,34 +264,53 @@ async def many(_seconds):
     def step():
         pass
 
-    start = time.process_time()
+    meter = Meter()
     for _ in range(2000):
         for _ in range(100):
             loop.call_soon(step)
         await asyncio.sleep(0)
-    return 200000 / (time.process_time() - start)
+    return meter.rates(200000)
 
 
 async def timers(_seconds):
     loop = asyncio.get_running_loop()
-    start = time.process_time()
+    meter = Meter()
     for _ in range(1000):
         for handle in [loop.call_later(60, print) for _ in range(100)]:
             handle.cancel()
         await asyncio.sleep(0)
-    return 100000 / (time.process_time() - start)
+    return meter.rates(100000)
 
 
 async def spawn(_seconds):
-    start = time.perf_counter()  # the children's time counts
+    meter = Meter(children=True)
     for _ in range(20):
         processes = [await asyncio.create_subprocess_exec('/bin/true') for _ in range(10)]
         for process in processes:
             await process.wait()
-    return 200 / (time.perf_counter() - start)
+    return meter.rates(200)
+
+
+def bare_spawn():
+    meter = Meter(children=True)
+    for _ in range(20):
+        for process in [subprocess.Popen('/bin/true') for _ in range(10)]:
+            process.wait()
+    return meter.rates(200)
+
+
+def measure_bare(case, seconds):
+    kind, _, size = case.partition(' ')
+    if kind == 'spawn':
+        return bare_spawn()
+    if size and kind != 'streams':
+        return bare_echo(kind, size, seconds)
+    return None
 
 
 def measure(name, case, seconds):
+    if name == 'no loop':
+        finish(measure_bare(case, seconds))
     loop = new_loop(name)
     asyncio.set_event_loop(loop)
     if case == 'spawn':
@@ -217,8 +319,11 @@ def measure(name, case, seconds):
         if name not in ('uvloop', 'gbulb'):
             asyncio.set_child_watcher(watcher)
     kind, _, size = case.partition(' ')
-    rate = loop.run_until_complete(echo(kind, size, seconds) if size else globals()[kind](seconds))
-    print(json.dumps(rate), flush=True)
+    finish(loop.run_until_complete(echo(kind, size, seconds) if size else globals()[kind](seconds)))
+
+
+def finish(rates):
+    print(json.dumps(rates), flush=True)
     os._exit(0)
 
 
@@ -249,15 +354,30 @@ def main():
                     rates[name].append(json.loads(done.stdout))
                 except (subprocess.SubprocessError, ValueError):
                     pass  # gbulb cannot do everything
-        stock = statistics.median(rates['stock'] or [0])
-        line = f'{case:15}{stock:14,.0f}'
+        show(case, {name: [statistics.median(column) for column in zip(*filter(None, rates[name]))]
+                    for name in LOOPS})
+
+
+def show(case, medians):
+    """Prints the shares of a case, of the processor's time and of the clock's, and what falls short."""
+    stock = medians['stock']
+    for title, of in ((case, 0), ('   by the clock', 1)):
+        if not stock:
+            print(f'{title:15}{"–":>14}', flush=True)
+            continue
+        line = f'{title:15}{stock[of]:14,.0f}'
         for name in LOOPS[1:]:
-            line += f'{statistics.median(rates[name]) / stock:14.2f}' if rates[name] and stock else f'{"–":>14}'
-        if rates['evp'] and stock:
-            floor = FLOORS.get(case, 0.9)
-            reached = statistics.median(rates['evp']) / stock
-            line += '' if reached >= floor else f'   below {floor}'
+            line += f'{medians[name][of] / stock[of]:14.2f}' if medians[name] else f'{"–":>14}'
+        if of == 0 and medians['evp']:
+            reached, floor = medians['evp'][0], FLOORS.get(case, 0.9)
+            if reached < floor * stock[0]:
+                line += f'   below {floor} × stock'
+            if medians['gbulb'] and reached < GBULB * medians['gbulb'][0]:
+                line += f'   {reached / medians["gbulb"][0]:.1f} × gbulb'
         print(line, flush=True)
+    if stock and len(stock) > 2:
+        line = f'{"   of none idle":15}' + ''.join(f'{medians[name][2]:14.2f}' for name in LOOPS if len(medians[name]) > 2)
+        print(line + ('' if medians['evp'][2] >= IDLE_FLOOR else f'   below {IDLE_FLOOR}'), flush=True)
 
 
 if __name__ == '__main__':
