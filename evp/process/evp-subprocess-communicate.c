@@ -26,6 +26,7 @@ typedef struct _EvpCommunicate
   EvpSubprocess *process;
   EvpLoopTask *task;
   GCancellable *cancellable;
+  GMainContext *context; /* the loop's; NULL if it has none */
   GBytes *input;
   EvpCommunicateOutput outputs[2];
   guint pending;
@@ -89,10 +90,27 @@ evp_communicate_end_operation (EvpCommunicate *self)
   g_free (self->outputs[0].data);
   g_free (self->outputs[1].data);
   g_clear_pointer (&self->input, g_bytes_unref);
+  g_clear_pointer (&self->context, g_main_context_unref);
   g_object_unref (self->cancellable);
   g_object_unref (self->task);
   g_object_unref (self->process);
   g_free (self);
+}
+
+/* GIO completes what it does around a stream's own operation in the context that is the thread's default
+ * when it is called: that has to be the loop's, also while the loop does not run. */
+static void
+evp_communicate_push_context (EvpCommunicate *self)
+{
+  if (self->context != NULL)
+    g_main_context_push_thread_default (self->context);
+}
+
+static void
+evp_communicate_pop_context (EvpCommunicate *self)
+{
+  if (self->context != NULL)
+    g_main_context_pop_thread_default (self->context);
 }
 
 static void
@@ -120,8 +138,10 @@ static void
 evp_communicate_close_stdin (EvpCommunicate *self)
 {
   self->pending++;
+  evp_communicate_push_context (self);
   g_output_stream_close_async (evp_subprocess_get_stdin (self->process), G_PRIORITY_DEFAULT, NULL,
                                evp_communicate_stdin_closed_cb, self);
+  evp_communicate_pop_context (self);
 }
 
 static void
@@ -265,6 +285,7 @@ evp_subprocess_communicate_async (EvpSubprocess      *self,
   communicate->process = g_object_ref (self);
   communicate->task = g_object_ref (task);
   communicate->cancellable = g_cancellable_new ();
+  communicate->context = evp_event_loop_dup_main_context (loop);
   communicate->pending = 1; /* this call */
   if (input != NULL && g_bytes_get_size (input) > 0)
     {
@@ -273,8 +294,10 @@ evp_subprocess_communicate_async (EvpSubprocess      *self,
 
       communicate->input = g_bytes_ref (input);
       communicate->pending++;
+      evp_communicate_push_context (communicate);
       g_output_stream_write_all_async (stdin_stream, data, size, G_PRIORITY_DEFAULT,
                                        communicate->cancellable, evp_communicate_written_cb, communicate);
+      evp_communicate_pop_context (communicate);
     }
   else if (stdin_stream != NULL)
     evp_communicate_close_stdin (communicate);

@@ -710,6 +710,27 @@ test_communicate_edges (Fixture      *f,
   g_assert_cmpint (evp_subprocess_get_returncode (waiting), ==, 0);
 }
 
+/* Rules: Q-22 */
+static void
+test_communicate_outside (Fixture      *f,
+                          gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+
+  /* called before the loop runs, so that the thread's default context is another than the loop's */
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, NULL, "cat", NULL);
+      g_autofree char *text = NULL;
+      g_autoptr (GError) error = NULL;
+
+      text = evp_test_communicate (f->loop, child, i == 0 ? "early" : NULL, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_cmpstr (text, ==, i == 0 ? "early" : "");
+    }
+}
+
 /* Rules */
 static void
 test_communicate_cancelled (Fixture      *f,
@@ -1055,6 +1076,7 @@ main (int    argc,
     { "closed-is-quiet", test_closed_is_quiet, FALSE },
     { "empty-object", test_empty_object, FALSE },
     { "interop", test_interop, FALSE },
+    { "communicate-outside", test_communicate_outside, TRUE },
     { "threads", test_threads, TRUE },
     { "loop-closed-while-starting", test_loop_closed_while_starting, TRUE },
     { "loop-closed-while-waiting", test_loop_closed_while_waiting, TRUE },
