@@ -696,6 +696,20 @@ evp_datagram_endpoint_await_datagram (EvpDatagramEndpoint *self)
   evp_datagram_endpoint_report_soon (self, g_steal_pointer (&error));
 }
 
+/* What the socket has to say when nobody asks it for datagrams, to those who asked for errors. */
+static GError *
+evp_datagram_endpoint_take_error (EvpDatagramEndpoint *self)
+{
+  int saved_errno = 0;
+  socklen_t length = sizeof saved_errno;
+
+  if (!g_signal_has_handler_pending (self, signals[ERROR_RECEIVED], 0, FALSE)
+      || getsockopt (self->io->fd, SOL_SOCKET, SO_ERROR, &saved_errno, &length) < 0
+      || saved_errno == 0)
+    return NULL;
+  return evp_datagram_error (saved_errno, _("Cannot receive a datagram"));
+}
+
 static void
 evp_datagram_endpoint_receive_ready (EvpDatagramEndpoint *self)
 {
@@ -703,8 +717,16 @@ evp_datagram_endpoint_receive_ready (EvpDatagramEndpoint *self)
     return;
   if (!evp_datagram_endpoint_is_wanted (self))
     {
-      /* it stays in the socket */
-      evp_datagram_io_start_demand (self->io);
+      g_autoptr (GError) error = evp_datagram_endpoint_take_error (self);
+
+      if (error == NULL)
+        {
+          /* it stays in the socket */
+          evp_datagram_io_start_demand (self->io);
+          return;
+        }
+      evp_datagram_endpoint_await_datagram (self); /* first: a handler may run a loop of its own */
+      evp_datagram_endpoint_report (self, error);
       return;
     }
   evp_datagram_endpoint_await_datagram (self); /* first: a handler may run a loop of its own */
@@ -869,7 +891,8 @@ evp_datagram_endpoint_class_init (EvpDatagramEndpointClass *klass)
    * A datagram could not be sent or received.
    *
    * The endpoint goes on. On a connected socket %G_IO_ERROR_CONNECTION_REFUSED tells that nobody receives at the other end.
-   * If a [method@Evp.DatagramEndpoint.receive_async] waits it fails with the same error.
+   * If a [method@Evp.DatagramEndpoint.receive_async] waits it fails with the same error. A handler is told also
+   * while nobody wants datagrams, as long as none lies in the socket.
    *
    * Emitted on the thread of the loop.
  *

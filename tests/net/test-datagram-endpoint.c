@@ -393,6 +393,41 @@ test_refused (NetFixture *fixture)
 
 /* Rules: T-12 */
 static void
+test_refused_unasked (NetFixture *fixture)
+{
+  EvpDatagramEndpoint *server = create_local (fixture);
+  g_autoptr (GSocketAddress) server_address = address_of (server);
+  EvpDatagramEndpoint *client = create (fixture, NULL, server_address);
+  g_autoptr (GSocketAddress) client_address = address_of (client);
+  g_autoptr (GBytes) data = NULL;
+
+  close_endpoint (fixture, server);
+
+  /* nobody waits for datagrams: the errors come all the same, each time */
+  for (int i = 0; i < 2; i++)
+    {
+      g_auto (Heard) heard = { 0 };
+      gulong id;
+
+      heard_init (&heard, fixture, 0);
+      id = g_signal_connect (client, "error-received", G_CALLBACK (error_cb), &heard);
+      send_text (client, "nobody listens", NULL);
+      evp_test_run_until (fixture->loop, &heard.flag);
+      g_assert_error (heard.error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+      g_signal_handler_disconnect (client, id);
+    }
+
+  /* and what has come meanwhile still waits in the socket */
+  server = create (fixture, server_address, NULL);
+  send_text (server, "later", client_address);
+  assert_received (fixture, client, "later", server_address);
+
+  close_endpoint (fixture, client);
+  close_endpoint (fixture, server);
+}
+
+/* Rules: T-12 */
+static void
 test_too_large (NetFixture *fixture)
 {
   EvpDatagramEndpoint *server = create_local (fixture);
@@ -1088,6 +1123,7 @@ main (int    argc,
   net_test_add ("datagram-endpoint", "signals", test_signals);
   net_test_add ("datagram-endpoint", "late", test_late);
   net_test_add ("datagram-endpoint", "refused", test_refused);
+  net_test_add ("datagram-endpoint", "refused-unasked", test_refused_unasked);
   net_test_add ("datagram-endpoint", "too-large", test_too_large);
   net_test_add ("datagram-endpoint", "queue", test_queue);
   net_test_add ("datagram-endpoint", "close-flushes", test_close_flushes);
