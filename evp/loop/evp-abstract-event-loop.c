@@ -596,7 +596,7 @@ evp_event_loop_create_future (EvpAbstractEventLoop *self)
  *
  * Tells whether the loop is in debug mode.
  *
- * May be called from any thread. O(1).
+ * Use it from the thread of the loop. O(1).
  *
  * Returns: whether debug mode is on
  *
@@ -617,7 +617,7 @@ evp_event_loop_get_debug (EvpAbstractEventLoop *self)
  *
  * Switches debug mode: scheduling from a wrong thread fails, slow callbacks are reported.
  *
- * May be called from any thread. O(1).
+ * Use it from the thread of the loop. O(1).
  *
  * Since: 1.0
  */

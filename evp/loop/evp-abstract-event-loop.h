@@ -39,8 +39,8 @@ typedef struct _EvpAbstractEventLoopInterface EvpAbstractEventLoopInterface;
  * Every slot has a default: most fail with %EVP_ERROR_NOT_SUPPORTED. Work arrives as an
  * [struct@Evp.Handle] or [struct@Evp.TimerHandle], to be run with [method@Evp.Handle.run].
  *
- * They are called on the thread of the loop, apart from `get_time_us` and `schedule_threadsafe`, which
- * any thread may cause.
+ * They are called on the thread of the loop; but `is_running`, `is_closed`, `get_time_us`,
+ * `schedule_threadsafe`, `dup_main_context` and `default_exception_handler` are called on any thread.
  *
  * Since: 1.0
  */
