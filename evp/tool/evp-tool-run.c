@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "evp/tool/evp-tool-group-private.h"
 #include "evp/tool/evp-tool-output-private.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@
 #define GRACE_SECONDS 2.0
 /* A grandchild may hold a child's pipe long after the child ended: this long without output, and it is let go. */
 #define DRAIN_SECONDS 2.0
+/* How often to look whether what a command has started is gone as well. */
+#define GROUP_SECONDS 0.02
 #define PROGRESS_SECONDS 0.1
 #define PROGRESS_WIDTH 30
 
@@ -35,12 +38,17 @@ typedef struct
   char **argv;
   EvpSubprocess *process;
   EvpToolPipe *pipes[2]; /* NULL once closed */
-  EvpTimerHandle *timer; /* the time limit, then the grace, then the drain */
+  EvpTimerHandle *timer; /* the time limit, then the grace */
+  EvpTimerHandle *drain_timer;
+  EvpTimerHandle *group_timer;
+  EvpToolGroup *group;   /* NULL: it shares ours */
   GPid pid;
   int returncode;
   double started, wall, cpu; /* seconds; cpu < 0: not known */
   gboolean ended;            /* the process has ended; its output may still come */
   gboolean finished;         /* that, too */
+  gboolean stopping;         /* it was told to end */
+  gboolean lingering;        /* what it has started has not ended yet, and will be made to */
   gboolean lost, timed_out;
   char *error;               /* why it was not started */
 } Job;
@@ -58,10 +66,12 @@ struct _Run
   guint n_finished, n_failed;
   double timeout; /* 0: none */
   gboolean fail_fast, json, single, show_progress;
+  gboolean shares_group; /* the only command has our terminal, and so must be in our process group */
   gboolean progress_shown;
   gboolean output_failed;
   gboolean stopping; /* start no more */
   gboolean killing;  /* and no more patience with those that run */
+  gboolean suspend_soon;
   int interrupted;   /* the signal, or 0 */
   EvpTimerHandle *kill_timer;
 };
@@ -70,6 +80,8 @@ static Run *current_run; /* whose progress bar is in the way of a log message */
 static gboolean quiet;   /* no log messages */
 
 static void run_start_more (Run *self);
+static void job_maybe_finish (Job *job);
+static void job_watch_group (Job *job);
 
 static void
 job_free (gpointer data)
@@ -80,6 +92,9 @@ job_free (gpointer data)
   g_strfreev (job->argv);
   g_clear_object (&job->process);
   g_clear_pointer (&job->timer, evp_timer_handle_unref);
+  g_clear_pointer (&job->drain_timer, evp_timer_handle_unref);
+  g_clear_pointer (&job->group_timer, evp_timer_handle_unref);
+  g_clear_pointer (&job->group, evp_tool_group_free);
   g_free (job->error);
   g_free (job);
 }
@@ -91,23 +106,24 @@ job_failed (Job *job)
 }
 
 static void
-job_clear_timer (Job *job)
+clear_timer (EvpTimerHandle **timer)
 {
-  if (job->timer != NULL)
-    evp_timer_handle_cancel (job->timer);
-  g_clear_pointer (&job->timer, evp_timer_handle_unref);
+  if (*timer != NULL)
+    evp_timer_handle_cancel (*timer);
+  g_clear_pointer (timer, evp_timer_handle_unref);
 }
 
 static void
-job_set_timer (Job        *job,
-               double      seconds,
-               EvpCallback callback)
+job_set_timer (Job             *job,
+               EvpTimerHandle **timer,
+               double           seconds,
+               EvpCallback      callback)
 {
-  EvpTimerHandle *timer;
+  EvpTimerHandle *handle;
 
-  job_clear_timer (job);
-  timer = evp_event_loop_call_later (job->run->loop, seconds, callback, job, NULL, NULL);
-  job->timer = timer != NULL ? evp_timer_handle_ref (timer) : NULL;
+  clear_timer (timer);
+  handle = evp_event_loop_call_later (job->run->loop, seconds, callback, job, NULL, NULL);
+  *timer = handle != NULL ? evp_timer_handle_ref (handle) : NULL;
 }
 
 /* The process and, because it may be a shell, what it has started. */
@@ -115,11 +131,21 @@ static void
 job_signal (Job *job,
             int  signum)
 {
-  if (job->process == NULL || job->ended)
+  if (job->process == NULL)
     return;
-  /* the group is the child's own as long as it has not been reaped */
-  if (evp_subprocess_send_signal (job->process, signum, NULL) && !job->run->single)
-    kill (-job->pid, signum);
+  if (job->group != NULL)
+    evp_tool_group_signal (job->group, signum, job->ended ? NULL : job->process);
+  else if (!job->ended)
+    evp_subprocess_send_signal (job->process, signum, NULL);
+}
+
+/* SIGTERM, which reaches also who is suspended. */
+static void
+job_terminate (Job *job)
+{
+  job->stopping = TRUE;
+  job_signal (job, SIGTERM);
+  job_signal (job, SIGCONT);
 }
 
 /* Gives up on pipes that somebody else still holds. */
@@ -196,10 +222,13 @@ run_kill_cb (gpointer user_data)
     {
       Job *job = g_ptr_array_index (running, i);
 
+      job_signal (job, SIGKILL);
       if (job->ended)
-        job_abandon_output (job);
-      else
-        job_signal (job, SIGKILL);
+        {
+          job->lingering = FALSE;
+          job_abandon_output (job);
+          job_maybe_finish (job);
+        }
     }
 }
 
@@ -212,7 +241,14 @@ run_stop (Run *self)
     return;
   self->stopping = TRUE;
   for (guint i = 0; i < self->running->len; i++)
-    job_signal (g_ptr_array_index (self->running, i), SIGTERM);
+    {
+      Job *job = g_ptr_array_index (self->running, i);
+
+      job_terminate (job);
+      /* of one that has ended, what still writes */
+      if (job->ended)
+        job_watch_group (job);
+    }
   timer = evp_event_loop_call_later (self->loop, GRACE_SECONDS, run_kill_cb, self, NULL, NULL);
   self->kill_timer = timer != NULL ? evp_timer_handle_ref (timer) : NULL;
 }
@@ -228,6 +264,41 @@ run_signal_cb (int      signum,
   self->interrupted = signum;
   run_stop (self);
   run_start_more (self);
+}
+
+/* Ctrl-Z reaches our group only. We suspend ourselves as if there were no handler, after those that we have started. */
+static void
+run_suspend (Run *self)
+{
+  struct sigaction action = { .sa_handler = SIG_DFL };
+  struct sigaction former;
+
+  for (guint i = 0; i < self->running->len; i++)
+    {
+      Job *job = g_ptr_array_index (self->running, i);
+
+      /* it is there already, but we have not been told: job_started_cb() comes back to this */
+      self->suspend_soon = job->process == NULL;
+      if (self->suspend_soon)
+        return;
+    }
+  for (guint i = 0; i < self->running->len; i++)
+    job_signal (g_ptr_array_index (self->running, i), SIGTSTP);
+  run_hide_progress (self);
+
+  sigaction (SIGTSTP, &action, &former);
+  raise (SIGTSTP);
+  /* somebody has sent SIGCONT, or the system has seen that nobody would */
+  sigaction (SIGTSTP, &former, NULL);
+  for (guint i = 0; i < self->running->len; i++)
+    job_signal (g_ptr_array_index (self->running, i), SIGCONT);
+}
+
+static void
+run_suspend_cb (int      signum,
+                gpointer user_data)
+{
+  run_suspend (user_data);
 }
 
 static void
@@ -311,7 +382,10 @@ job_finish (Job *job)
   Run *self = job->run;
 
   job->finished = TRUE;
-  job_clear_timer (job);
+  clear_timer (&job->timer);
+  clear_timer (&job->drain_timer);
+  clear_timer (&job->group_timer);
+  g_clear_pointer (&job->group, evp_tool_group_free);
   g_ptr_array_remove_fast (self->running, job);
   g_clear_object (&job->process);
   self->n_finished++;
@@ -329,8 +403,29 @@ job_finish (Job *job)
 static void
 job_maybe_finish (Job *job)
 {
-  if (job->ended && !job->finished && job->pipes[0] == NULL && job->pipes[1] == NULL)
+  if (job->ended && !job->finished && !job->lingering && job->pipes[0] == NULL && job->pipes[1] == NULL)
     job_finish (job);
+}
+
+static void
+job_group_cb (gpointer user_data)
+{
+  Job *job = user_data;
+
+  if (job->lingering)
+    job_watch_group (job);
+  job_maybe_finish (job);
+}
+
+/* Its process has ended; waits for the rest of its group, until the grace is over. */
+static void
+job_watch_group (Job *job)
+{
+  job->lingering = job->group != NULL && evp_tool_group_lives (job->group);
+  if (job->lingering)
+    job_set_timer (job, &job->group_timer, GROUP_SECONDS, job_group_cb);
+  else
+    clear_timer (&job->timer);
 }
 
 static void
@@ -342,7 +437,7 @@ job_drain_cb (gpointer user_data)
   for (guint i = 0; i < 2; i++)
     if (job->pipes[i] != NULL && evp_tool_pipe_is_paused (job->pipes[i]))
       {
-        job_set_timer (job, DRAIN_SECONDS, job_drain_cb);
+        job_set_timer (job, &job->drain_timer, DRAIN_SECONDS, job_drain_cb);
         return;
       }
   job_abandon_output (job);
@@ -354,7 +449,7 @@ job_output_cb (gpointer user_data)
   Job *job = user_data;
 
   if (job->ended)
-    job_set_timer (job, DRAIN_SECONDS, job_drain_cb);
+    job_set_timer (job, &job->drain_timer, DRAIN_SECONDS, job_drain_cb);
 }
 
 static void
@@ -390,18 +485,31 @@ job_exited_cb (EvpSubprocess *process,
   job->lost = evp_subprocess_get_lost (process);
   job->cpu = evp_subprocess_get_cpu_time (process);
   job->wall = evp_event_loop_time (self->loop) - job->started;
-  job_clear_timer (job);
+  /* Ctrl-C has come from the terminal to both of us, and the command was faster */
+  if (self->shares_group && self->interrupted == 0 && (returncode == -SIGINT || returncode == -SIGQUIT))
+    self->interrupted = -returncode;
+  if (job->stopping && !self->killing)
+    job_watch_group (job);
+  else
+    clear_timer (&job->timer);
   if (self->killing)
-    job_abandon_output (job);
+    {
+      job_signal (job, SIGKILL);
+      job_abandon_output (job);
+    }
   if (job->pipes[0] != NULL || job->pipes[1] != NULL)
-    job_set_timer (job, DRAIN_SECONDS, job_drain_cb);
+    job_set_timer (job, &job->drain_timer, DRAIN_SECONDS, job_drain_cb);
   job_maybe_finish (job);
 }
 
 static void
 job_grace_over_cb (gpointer user_data)
 {
-  job_signal (user_data, SIGKILL);
+  Job *job = user_data;
+
+  job_signal (job, SIGKILL);
+  job->lingering = FALSE;
+  job_maybe_finish (job);
 }
 
 static void
@@ -410,8 +518,8 @@ job_timed_out_cb (gpointer user_data)
   Job *job = user_data;
 
   job->timed_out = TRUE;
-  job_signal (job, SIGTERM);
-  job_set_timer (job, GRACE_SECONDS, job_grace_over_cb);
+  job_terminate (job);
+  job_set_timer (job, &job->timer, GRACE_SECONDS, job_grace_over_cb);
 }
 
 static void
@@ -431,11 +539,9 @@ is_shortage (GError *error)
 }
 
 static void
-job_started_cb (GObject      *source,
-                GAsyncResult *result,
-                gpointer      user_data)
+job_started (Job          *job,
+             GAsyncResult *result)
 {
-  Job *job = user_data;
   Run *self = job->run;
   g_autoptr (GError) error = NULL;
 
@@ -455,6 +561,8 @@ job_started_cb (GObject      *source,
     }
 
   job->pid = evp_subprocess_get_pid (job->process);
+  if (!self->shares_group)
+    job->group = evp_tool_group_new (job->pid);
   if (evp_subprocess_get_stdout (job->process) != NULL)
     job->pipes[0] = evp_tool_pipe_new (self->json ? self->err : self->out, evp_subprocess_get_stdout (job->process),
                                        job_output_cb, job_stdout_closed_cb, job);
@@ -462,12 +570,26 @@ job_started_cb (GObject      *source,
     job->pipes[1] = evp_tool_pipe_new (self->err, evp_subprocess_get_stderr (job->process),
                                        job_output_cb, job_stderr_closed_cb, job);
   if (self->timeout > 0)
-    job_set_timer (job, self->timeout, job_timed_out_cb);
+    job_set_timer (job, &job->timer, self->timeout, job_timed_out_cb);
   g_signal_connect (job->process, "exited", G_CALLBACK (job_exited_cb), job);
-  if (self->stopping)
-    job_signal (job, self->killing ? SIGKILL : SIGTERM);
+  if (self->killing)
+    job_signal (job, SIGKILL);
+  else if (self->stopping)
+    job_terminate (job);
   if (evp_subprocess_get_returncode (job->process) != EVP_RETURNCODE_NONE)
     job_exited_cb (job->process, evp_subprocess_get_returncode (job->process), job);
+}
+
+static void
+job_started_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      user_data)
+{
+  Job *job = user_data;
+
+  job_started (job, result);
+  if (job->run->suspend_soon)
+    run_suspend (job->run);
 }
 
 static void
@@ -481,10 +603,16 @@ job_start (Job *job)
       evp_subprocess_options_set_stdin (options, EVP_STDIO_NULL);
       evp_subprocess_options_set_stdout (options, EVP_STDIO_PIPE);
       evp_subprocess_options_set_stderr (options, EVP_STDIO_PIPE);
-      evp_subprocess_options_set_process_group (options, 0);
     }
   else if (self->json)
     evp_subprocess_options_set_stdout_fd (options, STDERR_FILENO);
+  if (!self->shares_group)
+    {
+      evp_subprocess_options_set_process_group (options, 0);
+      /* who reads the terminal from another group than the one in the foreground is suspended */
+      if (isatty (STDIN_FILENO))
+        evp_subprocess_options_set_stdin (options, EVP_STDIO_NULL);
+    }
   evp_subprocess_options_set_child_watcher (options, self->watcher);
 
   g_ptr_array_add (self->running, job);
@@ -864,7 +992,7 @@ is_ignored (int signum)
 static guint
 count_affordable (void)
 {
-  const rlim_t each = 4;   /* two pipes, and a pidfd for the watcher and one for the child's object at most */
+  const rlim_t each = 5;   /* two pipes, and a pidfd for the watcher, the child's object and the group at most */
   const rlim_t spare = 24; /* while one is being started, and for GLib, which does not survive without */
   struct rlimit limit;
   rlim_t used = 0;
@@ -879,7 +1007,7 @@ count_affordable (void)
   return (guint) MIN ((limit.rlim_cur - used - spare) / each, G_MAXUINT);
 }
 
-static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
+static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 static gboolean
 run_prepare (Run        *self,
@@ -907,6 +1035,9 @@ run_prepare (Run        *self,
     if (!is_ignored (stop_signals[i])
         && !evp_event_loop_add_signal_handler (self->loop, stop_signals[i], run_signal_cb, self, NULL, error))
       return FALSE;
+  if (!is_ignored (SIGTSTP)
+      && !evp_event_loop_add_signal_handler (self->loop, SIGTSTP, run_suspend_cb, self, NULL, error))
+    return FALSE;
 
   self->max_running = MIN (self->max_running, count_affordable ());
   self->out = evp_tool_sink_new (self->loop, STDOUT_FILENO, run_hide_progress, run_output_failed_cb, self);
@@ -945,6 +1076,7 @@ run_all (Run        *self,
   /* nothing is left to be stopped but ourselves */
   for (guint i = 0; i < G_N_ELEMENTS (stop_signals); i++)
     evp_event_loop_remove_signal_handler (self->loop, stop_signals[i]);
+  evp_event_loop_remove_signal_handler (self->loop, SIGTSTP);
   if (!self->json)
     run_print_table (self);
   evp_tool_sink_finish (self->out);
@@ -1053,6 +1185,7 @@ evp_tool_run (int    argc,
   run.jobs = g_ptr_array_new_with_free_func (job_free);
   run.running = g_ptr_array_new ();
   run.single = arguments.command != NULL;
+  run.shares_group = run.single && run.timeout <= 0 && isatty (STDIN_FILENO);
   run.show_progress = arguments.command == NULL && isatty (STDERR_FILENO);
   if (run.single)
     run_add_job (&run, g_strdupv (arguments.command), quote_argv (arguments.command));

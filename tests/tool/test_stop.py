@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How `evp run` ends what it has started: time limits, the first failure, Ctrl-C."""
 
+import fcntl
 import json
+import os
+import pathlib
+import pty
+import re
 import shlex
 import signal
+import tempfile
+import termios
+import time
+import unittest
 
 import evptool
 from evptool import CHILD, WATCHERS
@@ -14,6 +23,17 @@ POLITE = f'sh -c {shlex.quote(f"echo ready; exec {CHILD} pause")}'
 STUBBORN = f'{CHILD} ignore 15'
 # a shell that waits for something else, which gets no signal if only the shell does
 PARENT = f'sh -c {shlex.quote(f"{CHILD} pause & echo ready; wait")}'
+
+# one that leaves somebody behind who does not end when told to
+ORPHANING = f'sh -c {shlex.quote(f"{CHILD} ignore 15 & wait")}'
+
+# signals to a group that has lost its leader (pidfd_send_signal() with PIDFD_SIGNAL_PROCESS_GROUP)
+HAS_GROUPS = tuple(map(int, re.match(r'(\d+)\.(\d+)', os.uname().release).groups())) >= (6, 9)
+
+
+def state(pid):
+    """The letter for what a process is doing; T is suspended."""
+    return pathlib.Path(f'/proc/{pid}/stat').read_text(encoding='utf-8', errors='replace').rpartition(')')[2].split()[0]
 
 
 class Stop(evptool.ToolTest):
@@ -36,21 +56,25 @@ class Stop(evptool.ToolTest):
 
     def test_timeout(self):
         # Rules: Q-14
-        result = self.evp('run', '-j', '3', '--timeout', '3', commands=[f'{CHILD} pause', 'true', PARENT])
+        # The limit is long enough for all of them to be ready for it, on a slow machine, too.
+        parting = "sh -c 'trap \"exit 0\" TERM; echo ready; while :; do sleep 0.05; done'"
+        results = {
+            f'{CHILD} pause': (-signal.SIGTERM, True),
+            'true': (0, False),
+            PARENT: (-signal.SIGTERM, True),
+            STUBBORN: (-signal.SIGKILL, True),
+            parting: (0, True),  # it ended well, but it has taken too long
+        }
+        if HAS_GROUPS:
+            results[ORPHANING] = (-signal.SIGTERM, True)
+        result = self.evp('run', '--json', '-j', '10', '--timeout', '10', commands=list(results))
         self.assertEqual(result.status, 1)
-        above, rows, below = result.table()
-        self.assertEqual(above, ['ready'])
-        self.assertEqual([row['RESULT'] for row in rows], ['SIGTERM, timed out', '0', 'SIGTERM, timed out'])
-        self.assertEqual(below, '3 commands: 1 succeeded, 2 failed, 0 not started')
-
-    def test_timeout_ignored(self):
-        """One that ignores SIGTERM gets SIGKILL; the limit is long enough for it to come so far."""
-        result = self.evp('run', '--json', '--timeout', '3', commands=[STUBBORN])
-        self.assertEqual(result.status, 1)
-        self.assertEqual(result.err, b'ready\n')
-        line, = result.objects()
-        self.assertEqual(set(line), {'pid', 'command', 'returncode', 'wall', 'cpu', 'timed_out'})
-        self.assertEqual((line['returncode'], line['timed_out']), (-signal.SIGKILL, True))
+        # (a shell may also tell what has ended)
+        self.assertEqual(result.err.splitlines().count(b'ready'), len(results) - 2)
+        lines = {line['command']: line for line in result.objects()}
+        self.assertEqual({command: (line['returncode'], 'timed_out' in line) for command, line in lines.items()}, results)
+        self.assertEqual(set(lines[STUBBORN]), {'pid', 'command', 'returncode', 'wall', 'cpu', 'timed_out'})
+        self.assertEqual(self.descendants(), [])
 
     def test_timeout_of_one_command(self):
         result = self.evp('run', '--timeout', '0.3', '--', 'sleep', '100', commands='')
@@ -61,13 +85,6 @@ class Stop(evptool.ToolTest):
         """Not for all of them together."""
         result = self.evp('run', '-j', '1', '--timeout', '30', commands=['sleep 0.2'] * 5)
         self.assertEqual(result.status, 0)
-
-    def test_polite_after_timeout(self):
-        """A command that ends well after SIGTERM has still taken too long."""
-        script = shlex.quote('trap "exit 0" TERM; echo ready; while :; do sleep 0.05; done')
-        result = self.evp('run', '--timeout', '3', commands=[f'sh -c {script}'])
-        self.assertEqual(result.status, 1)
-        self.assertEqual(result.table()[1][0]['RESULT'], '0, timed out')
 
     def test_fail_fast(self):
         """After the first failure nothing is started, and what runs is ended."""
@@ -170,6 +187,135 @@ class Stop(evptool.ToolTest):
         out, err = process.communicate(timeout=evptool.DEADLINE)
         self.assertEqual((process.returncode, err), (130, b''))
         self.assertIn(b'SIGTERM', out)
+
+    def test_timeout_of_one_command_with_children(self):
+        """The command, and what it has started."""
+        script = f'{CHILD} pause & {CHILD} pause'
+        result = self.evp('run', '--timeout', '0.5', '--', 'sh', '-c', script, commands='')
+        self.assertEqual(result.status, 1)
+        self.assertEqual(result.table()[1][0]['RESULT'], 'SIGTERM, timed out')
+        self.assertEqual(self.descendants(), [])
+
+    def test_terminate_one_command_with_children(self):
+        """A supervisor ends the tool, and with it everything."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            with self.subTest(signal=number):
+                process = self.start('run', '--', 'sh', '-c', f'{CHILD} pause & echo ready; wait')
+                self.assertEqual(process.stdout.readline(), b'ready\n')
+                process.send_signal(number)
+                _, err = process.communicate(timeout=evptool.DEADLINE)
+                self.assertEqual((process.returncode, err), (128 + number, b''))
+                self.assertEqual(self.descendants(), [])
+
+    @unittest.skipUnless(HAS_GROUPS, 'this kernel does not know process groups that have lost their leader')
+    def test_outlived(self):
+        """Who ignores SIGTERM and outlives the command gets SIGKILL: after a time limit, see above, Ctrl-C, a failure."""
+        process = self.start_ready(commands=[ORPHANING])
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.finish(process, 130)[ORPHANING]['returncode'], -signal.SIGTERM)
+
+        # the failure waits until the other is ready to ignore
+        with tempfile.TemporaryDirectory() as folder:
+            fifo = shlex.quote(f'{folder}/ready')
+            os.mkfifo(f'{folder}/ready')
+            orphaning = f'sh -c {shlex.quote(f"{CHILD} ignore 15 >{fifo} & wait")}'
+            failing = f'sh -c {shlex.quote(f"read line <{fifo}; exit 1")}'
+            result = self.evp('run', '--json', '--fail-fast', '-j', '2', commands=[orphaning, failing])
+        self.assertEqual({line['command']: line['returncode'] for line in result.objects()},
+                         {orphaning: -signal.SIGTERM, failing: 1})
+        self.assertEqual(self.descendants(), [])
+
+    @unittest.skipUnless(HAS_GROUPS, 'this kernel does not know process groups that have lost their leader')
+    def test_interrupt_twice_outlived(self):
+        """The second Ctrl-C reaches them at once. The first has, when the command itself has ended."""
+        script = shlex.quote(f'trap "echo trapped; exit 3" TERM; {CHILD} ignore 15 & wait')
+        process = self.start('run', '--json')
+        process.stdin.write(f'sh -c {script}\n'.encode())
+        process.stdin.close()
+        self.assertEqual(process.stderr.readline(), b'ready\n')
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.stderr.readline(), b'trapped\n')
+        process.send_signal(signal.SIGINT)
+        self.assertIn(json.loads(process.stdout.readline())['returncode'], (3, -signal.SIGKILL))
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
+        self.assertEqual(self.descendants(), [])
+
+    def test_background_is_left(self):
+        """What a command that ends by itself leaves in the background is not ours to end."""
+        script = f'{CHILD} pause >/dev/null 2>&1 & echo $!'
+        result = self.evp('run', '--timeout', '60', '--', 'sh', '-c', script, commands='')
+        self.assertEqual(result.status, 0)
+        pid = int(result.table()[0][0])
+        self.assertIn(pid, [int(entry.name) for entry in pathlib.Path('/proc').iterdir() if entry.name.isdigit()])
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.descendants(), [])
+
+    def wait_stopped(self, pid):
+        deadline = time.monotonic() + evptool.DEADLINE
+        while state(pid) != 'T':
+            self.assertLess(time.monotonic(), deadline, f'process {pid} is not suspended')
+            time.sleep(0.01)
+
+    def test_suspend(self):
+        """Ctrl-Z suspends both, fg continues both."""
+        # (a shell that starts something just then waits for that, and is not seen to be suspended)
+        process = self.start('run', '--', 'sh', '-c', 'echo $$; read line; echo over',
+                             preexec_fn=lambda: os.setpgid(0, 0))
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTSTP)
+        self.wait_stopped(process.pid)
+        self.wait_stopped(pid)
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=evptool.DEADLINE)
+        self.assertEqual((process.returncode, err), (0, b''))
+        self.assertTrue(out.startswith(b'over\n'), out)
+
+    def test_terminate_suspended(self):
+        """Who is suspended is made to go on, so that it can end."""
+        process = self.start('run', '--', 'sh', '-c', f'echo $$; exec {CHILD} pause')
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        self.wait_stopped(pid)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=evptool.DEADLINE)
+        self.assertEqual(process.returncode, 143)
+        self.assertIn(b'SIGTERM', out)
+
+    def start_on_terminal(self, *arguments):
+        """Starts the tool with a terminal of its own as standard input; gives the process and who types there."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+
+        def prepare():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        try:
+            return self.start(*arguments, stdin=theirs, preexec_fn=prepare), ours
+        finally:
+            os.close(theirs)
+
+    def test_terminal(self):
+        """A single command may use the terminal."""
+        process, keyboard = self.start_on_terminal('run', '--', 'sh', '-c', 'read line; echo "got $line"')
+        os.write(keyboard, b'something\n')
+        self.assertEqual(process.stdout.readline(), b'got something\n')
+        process.stdout.read()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+
+    def test_terminal_and_interrupt(self):
+        """Ctrl-C on the terminal."""
+        process, keyboard = self.start_on_terminal('run', '--', 'sh', '-c', f'echo ready; exec {CHILD} pause')
+        self.assertEqual(process.stdout.readline(), b'ready\n')
+        os.write(keyboard, b'\x03')
+        process.stdout.read()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
+
+    def test_terminal_and_timeout(self):
+        """With a time limit it has a group of its own, and does not wait for what it could not read."""
+        process, _ = self.start_on_terminal('run', '--timeout', str(evptool.DEADLINE), '--', 'cat')
+        process.stdout.read()
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
 
     def test_table_after_interrupt(self):
         """What there is to tell is told."""
