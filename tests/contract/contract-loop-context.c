@@ -391,8 +391,8 @@ stop_nested_cb (gpointer user_data)
   Fixture *fixture = nested->fixture;
 
   call_later (fixture, 0, finish_cb, fixture);
-  call_later (fixture, 0.02, quit_nested_cb, nested->nested);
   later (fixture, 0.01, "t");
+  call_later (fixture, 0.02, quit_nested_cb, nested->nested);
   g_main_loop_run (nested->nested);
   g_string_append (fixture->log, "]");
 }

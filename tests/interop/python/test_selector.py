@@ -470,9 +470,14 @@ class LoopTest(TestCase):
     def test_readers_and_writers(self):
         loop = self.loop
 
+        later = [b'two', b'three']
+
         def readable(fd):
             self.seen.append(os.read(fd, 16))
-            if len(self.seen) == 3:
+            if later:
+                # each when the one before has been read: two would be read as one
+                loop.call_later(0.002, self.right.send, later.pop(0))
+            else:
                 loop.remove_reader(self.left)
                 loop.stop()
 
@@ -483,8 +488,6 @@ class LoopTest(TestCase):
 
         loop.add_reader(self.left, readable)
         loop.add_writer(self.right, writable, [b'one'])
-        loop.call_later(0.002, self.right.send, b'two')
-        loop.call_later(0.010, self.right.send, b'three')
         loop.run_forever()
         self.assertEqual(self.seen, [b'one', b'two', b'three'])
         self.assertGreater(self.selector.selects, 0)
