@@ -14,6 +14,8 @@
 const {Gio, GLib, GObject} = imports.gi;
 
 const SIGINT = 2;
+const JOBS_PRIORITY = -1000; // at which GJS runs them
+const MAX_RESUMERS = 3; // that are named
 
 function _init() {
     const Evp = this;
@@ -94,10 +96,50 @@ function _init() {
     };
     const here = new Error().stack.split('\n')[0].replace(/^.*@/, '').replace(/:\d+:\d+$/, ':');
 
-    function nameOf(callback) {
+    function placeOfCaller() {
         const places = new Error().stack.trimEnd().split('\n').map(line => line.replace(/^.*@/, ''));
-        const place = places.find(item => !item.startsWith(here)) ?? places.at(-1);
-        return `${callback.name || '(anonymous)'}, scheduled at ${place},`;
+        return places.find(item => !item.startsWith(here)) ?? places.at(-1);
+    }
+
+    function nameOf(callback) {
+        return `${callback.name || '(anonymous)'}, scheduled at ${placeOfCaller()},`;
+    }
+
+    // What follows an await does not run in a callback, but as a job of JavaScript's after it. GJS runs all jobs that there
+    // are from one source; those are timed by a source before it and one behind it. (Jobs of our own could be
+    // more exact, but GJS crashes if there are any when a program calls System.exit().)
+    let resumers = []; // the callbacks since the last jobs
+
+    function reportJobs(since) {
+        const [{loop}] = resumers;
+        const names = resumers.map(({what}) => what).join(' or ');
+        const seconds = (GLib.get_monotonic_time() - since) / 1e6;
+        resumers = [];
+        // a trace of everything need not list where nothing was awaited
+        if (!loop.get_debug() || !(seconds >= Math.max(loop.slow_callback_duration, 0.001)))
+            return;
+        GLib.log_structured('Evp', GLib.LogLevelFlags.LEVEL_WARNING, {
+            MESSAGE: imports.format.vprintf(_('Executing %s took %.3f seconds'),
+                [`code after an await, resumed by ${names}`, seconds]),
+        });
+    }
+
+    function timeJobs(loop, what) {
+        if (!(loop instanceof Evp.BaseEventLoop) || !loop.get_debug())
+            return;
+        if (resumers.length < MAX_RESUMERS)
+            resumers.push({loop, what});
+        if (resumers.length > 1)
+            return;
+        let since = 0;
+        GLib.idle_add(JOBS_PRIORITY - 1, () => {
+            since = GLib.get_monotonic_time();
+            return GLib.SOURCE_REMOVE;
+        });
+        GLib.idle_add(JOBS_PRIORITY + 1, () => {
+            reportJobs(since);
+            return GLib.SOURCE_REMOVE;
+        });
     }
 
     // prototype[name] (…first n arguments, callback, …arguments of the callback)
@@ -111,6 +153,7 @@ function _init() {
             const handle = method.call(this, ...args.slice(0, n), (...given) => {
                 const loop = getRunningLoop(); // the handle may be C's own
                 loop?.name_running_callback?.(what);
+                timeJobs(loop, what);
                 callback(...given);
             });
             handle?.set_name?.(what);
@@ -182,12 +225,31 @@ function _init() {
         };
     }
 
+    // in debug mode, what awaited it is timed
+    function timed(method, name) {
+        function start(...args) {
+            const callback = args.at(-1);
+            if (naming && typeof callback === 'function') {
+                const what = `${name}(), called at ${placeOfCaller()},`;
+                args.splice(-1, 1, (...given) => {
+                    timeJobs(getRunningLoop(), what);
+                    callback(...given);
+                });
+            }
+            return method.apply(this, args);
+        }
+        // from their number, _promisify() sees whether there is a callback
+        return Object.defineProperty(start, 'length', {value: method.length});
+    }
+
     for (const type of [Evp.AbstractEventLoop, Evp.ProactorEventLoop, Evp.Future, Evp.Subprocess, Evp.Server,
         Evp.DatagramEndpoint]) {
         for (const name of Object.getOwnPropertyNames(type.prototype)) {
             const stem = name.replace(/_async$/, '');
-            if (name !== stem && typeof type.prototype[`${stem}_finish`] === 'function')
+            if (name !== stem && typeof type.prototype[`${stem}_finish`] === 'function') {
+                type.prototype[name] = timed(type.prototype[name], name);
                 Gio._promisify(type.prototype, name, `${stem}_finish`);
+            }
         }
     }
 

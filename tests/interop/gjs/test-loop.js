@@ -636,4 +636,54 @@ test('slow-callbacks-without-a-handle-are-named', () => {
     assert(!/overrides\/Evp\.js/.test(messages), messages); // it is never the file of the overrides that scheduled it
 });
 
+// Rules: D-4, D-5
+test('slow-code-after-await-is-reported', () => {
+    // what follows an await of a promise, of a future and of an asynchronous method takes long; the rest does not
+    const [status, output, messages] = runGjs(`
+        function work() {
+            const end = GLib.get_monotonic_time() + 60000;
+            while (GLib.get_monotonic_time() < end)
+                ;
+        }
+        print(Evp.run(async loop => {
+            loop.slow_callback_duration = 0.05;
+            const start = loop.time();
+            await new Promise(function promised(resolve) {
+                loop.call_soon(resolve);
+            });
+            work();
+            const future = loop.create_future();
+            loop.call_soon(function resolver() {
+                future.set_result(1);
+            });
+            await future;
+            work();
+            await Promise.resolve();
+            const child = await loop.subprocess_exec_async(['true'], null, null);
+            work();
+            await child.wait_async(null);
+            return 'done';
+        }));`, {EVP_DEBUG: 'loop'});
+    assertEqual([status, output], [0, 'done\n']);
+    const reports = messages.split('\n').filter(line => /Executing code after an await/.test(line));
+    for (const what of ['resumed by .*scheduled at', 'resumed by subprocess_exec_async\\(\\), called at']) {
+        assert(reports.some(line => new RegExp(`${what} .*:\\d+:\\d+, took \\d+\\.\\d{3} seconds`).test(line)), messages);
+    }
+    assert(reports.length >= 3, messages);
+});
+
+// Rules: D-4
+test('code-after-await-is-not-timed-without-debug-mode', () => {
+    const [status, output, messages] = runGjs(`
+        print(Evp.run(async loop => {
+            loop.slow_callback_duration = 0;
+            await new Promise(resolve => loop.call_later(0.001, resolve));
+            const end = GLib.get_monotonic_time() + 5000;
+            while (GLib.get_monotonic_time() < end)
+                ;
+            return 'done';
+        }));`);
+    assertEqual([status, output, messages], [0, 'done\n', '']);
+});
+
 run();
