@@ -49,8 +49,8 @@
  * While a turn runs the source is blocked, descriptor included: a main loop nested inside a turn neither begins
  * another turn nor spins. A main loop nested inside somebody else's callback goes on driving the turns.
  *
- * A source that has been busy for 8 milliseconds without a pause stands back for one turn of the main context, so that
- * sources of lower priority (GTK's redraw among them) get through.
+ * A source that has been busy for 8 milliseconds without a pause stands back for some turns of the main context, so
+ * that sources of lower priority (GTK's redraw and idle callbacks among them) get through.
  *
  * In a child process after fork() the source detaches itself.
  *
@@ -62,9 +62,12 @@
 
 /*
  * A source that is always ready would keep those of lower priority from ever running. So after this long it
- * stands back for one turn of the context.
+ * stands back: for several turns of the context, since each lets but one priority through, and a redraw that is
+ * due whenever we stand back would keep idle callbacks from ever running; but not for long.
  */
 #define YIELD_AFTER (8 * EVP_NSEC_PER_MSEC)
+#define YIELD_TURNS 4
+#define YIELD_FOR (2 * EVP_NSEC_PER_MSEC)
 
 /* A sleep as long as this one let the others run. */
 #define REST (200 * EVP_NSEC_PER_USEC)
@@ -97,7 +100,8 @@ struct _EvpTurnSource
   gint64 deadline;        /* ns, EVP_TIME_NEVER */
   gint64 asleep_since;    /* when the context last began to wait for us, or 0 */
   gint64 busy_since;      /* since when there has been no pause, or 0 */
-  gboolean yielding;      /* this turn of the context is for the others */
+  gint64 yielding_since;  /* when it began to stand back */
+  guint yielding;         /* so many turns of the context are for the others */
 
   gint woken; /* atomic: from any thread */
 };
@@ -173,6 +177,14 @@ arm_timer (EvpTurnSource *self,
   return (int) ((self->deadline - now + EVP_NSEC_PER_MSEC - 1) / EVP_NSEC_PER_MSEC);
 }
 
+static void
+stand_back (EvpTurnSource *self,
+            gint64         now)
+{
+  self->yielding = YIELD_TURNS;
+  self->yielding_since = now;
+}
+
 static gboolean
 ready_now (EvpTurnSource *self,
            gint64         now,
@@ -180,11 +192,13 @@ ready_now (EvpTurnSource *self,
 {
   *timeout = 0;
   self->asleep_since = 0;
+  if (self->yielding > 0)
+    return FALSE;
   if (self->busy_since == 0)
     self->busy_since = now;
   else if (now - self->busy_since > YIELD_AFTER)
     {
-      self->yielding = TRUE;
+      stand_back (self, now);
       return FALSE;
     }
   return TRUE;
@@ -239,14 +253,16 @@ source_check (GSource *source)
       self->timer_expired = TRUE;
       self->timer_armed = EVP_TIME_NEVER;
     }
-  if (self->yielding)
-    {
-      self->yielding = FALSE;
-      self->busy_since = 0;
-      return FALSE;
-    }
 
   now = evp_clock_get_time_ns ();
+  if (self->yielding > 0)
+    {
+      if (now - self->yielding_since > YIELD_FOR)
+        self->yielding = 1;
+      if (--self->yielding == 0)
+        self->busy_since = 0;
+      return FALSE;
+    }
   ready = (self->fd >= 0 && self->poll.revents != 0) || g_atomic_int_get (&self->woken) || self->deadline <= now;
   asleep = self->asleep_since != 0 ? now - self->asleep_since : 0;
   self->asleep_since = 0;
@@ -257,7 +273,8 @@ source_check (GSource *source)
   else if (now - self->busy_since > YIELD_AFTER)
     {
       /* a descriptor that is ready each time it looks */
-      self->busy_since = 0;
+      stand_back (self, now);
+      self->yielding--;
       return FALSE;
     }
   return ready;

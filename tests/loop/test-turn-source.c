@@ -389,6 +389,35 @@ test_turn_source_stands_back (Fixture      *fixture,
   evp_turn_source_detach (fixture->source);
 }
 
+static gboolean
+redraw_cb (gpointer user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* A redraw that is due whenever the source stands back does not take all of that away from idle callbacks. */
+static void
+test_turn_source_stands_back_for_all (Fixture      *fixture,
+                                      gconstpointer data)
+{
+  GSource *idle = add_source (fixture, G_PRIORITY_DEFAULT_IDLE, count_cb);
+  g_autoptr (GSource) redraw = g_timeout_source_new (1);
+
+  g_source_set_priority (redraw, G_PRIORITY_HIGH_IDLE + 20);
+  g_source_set_callback (redraw, redraw_cb, NULL, NULL);
+  g_source_attach (redraw, fixture->context);
+  fixture->next = 0;
+  evp_turn_source_attach (fixture->source);
+  evp_turn_source_wake (fixture->source);
+  while (fixture->n_others < 5)
+    g_main_context_iteration (fixture->context, FALSE);
+  g_assert_cmpuint (fixture->n_turns, >, 20);
+  g_source_destroy (redraw);
+  g_source_destroy (idle);
+  g_source_unref (idle);
+  evp_turn_source_detach (fixture->source);
+}
+
 /* A source of the same priority that is always ready, and this one, take turns. */
 static void
 test_turn_source_takes_turns (Fixture      *fixture,
@@ -628,6 +657,7 @@ main (int    argc,
   ADD ("nested-elsewhere", test_turn_source_nested_elsewhere, NULL);
   ADD ("stands-back", test_turn_source_stands_back, NULL);
   ADD ("stands-back-from-descriptor", test_turn_source_stands_back, "fd");
+  ADD ("stands-back-for-all", test_turn_source_stands_back_for_all, NULL);
   ADD ("takes-turns", test_turn_source_takes_turns, NULL);
   ADD ("priority", test_turn_source_priority, NULL);
   ADD ("dropped-inside", test_turn_source_dropped_inside, NULL);
