@@ -139,7 +139,7 @@ class LoopTest(TestCase):
     def test_not_callable(self):
         for call in (lambda: self.loop.call_soon(None), lambda: self.loop.call_later(1, 'text'),
                      lambda: self.loop.call_soon_threadsafe(3), lambda: self.loop.run_in_executor(None),
-                     lambda: self.loop.add_reader(0, None)):
+                     lambda: self.loop.add_reader(0, None), lambda: self.loop.set_exception_handler('text')):
             with self.assertRaises(TypeError):
                 call()
 
@@ -165,6 +165,11 @@ class LoopTest(TestCase):
             self.assertFalse(loop.remove_reader(right))
         with self.assertError(Evp.Error.INVALID_ARGUMENT):
             loop.add_reader(-1, print)
+        for method in (lambda fd: loop.add_reader(fd, print), lambda fd: loop.add_writer(fd, print),
+                       loop.remove_reader, loop.remove_writer):
+            for fd in (None, 'text', 1.5, object()):
+                with self.assertRaises(ValueError):
+                    method(fd)
 
     # Rules: G-2, G-4, G-5, G-9
     def test_signals(self):

@@ -73,7 +73,18 @@ class Contract:
                      lambda: selector.select(float('nan'))):
             with self.assertError(Evp.Error.INVALID_ARGUMENT):
                 call()
+        for events in (0, 4, 255):
+            with self.assertError(Evp.Error.INVALID_ARGUMENT):
+                selector.register(self.reader, events)
+        for fd in (None, 'text', [], object()):
+            with self.assertRaises(ValueError):
+                selector.register(fd, READ)
         self.expect_not_found(self.reader)
+        selector.register(self.reader, 1)  # as asyncio's numbers
+        self.assertEqual(selector.get_key(self.reader).get_events(), READ)
+        selector.modify(self.reader, 3)
+        self.assertEqual(selector.get_key(self.reader).get_events(), BOTH)
+        selector.unregister(self.reader)
         selector.register(self.reader, READ)
         with self.assertError(Evp.Error.INVALID_ARGUMENT):
             selector.modify(self.reader, Evp.IOEvents.NONE)

@@ -3,6 +3,7 @@
 
 import gc
 import os
+import pathlib
 import shutil
 import subprocess
 import tempfile
@@ -113,6 +114,11 @@ class Contract:
                 self.assertFalse(os.path.exists(path))
                 with self.assertRaises(GLib.Error):
                     await loop.create_unix_connection_async(path)
+            # asyncio's abstract names, and paths
+            for path in (f'\0evp-{os.getpid()}-{id(self)}', b'\0evp-%d-b' % os.getpid(),
+                         pathlib.Path(self.folder, 'other')):
+                async with await loop.create_unix_server_async(path) as server:
+                    await self.converse(server, lambda: loop.create_unix_connection_async(path))
 
         self.run_program(program)
 
@@ -149,6 +155,15 @@ class Contract:
             self.assertTrue(await server.wait_closed_async())
 
         self.run_program(program)
+
+    def test_call_gio(self):
+        """What is begun before the loop runs ends in it; whatever finishing raises ends the future."""
+        file = Gio.File.new_for_path(__file__)
+        done, contents, _tag = self.loop.run_until_complete(Evp.call_gio(file.load_contents_async))
+        self.assertTrue(done)
+        self.assertIn(b'test_call_gio', contents)
+        with self.assertRaises(AttributeError):
+            self.loop.run_until_complete(Evp.call_gio(file.load_contents_async, finish='no_such_method'))
 
     # Rules: N-8, T-6
     def test_cancel(self):

@@ -49,7 +49,17 @@ def _error(code, message):
 
 def _fileno(fd):
     """A number, or something that has one."""
-    return fd if isinstance(fd, int) else fd.fileno()
+    if isinstance(fd, int):
+        return fd
+    number = getattr(fd, 'fileno', None) or getattr(fd, 'get_fd', None)
+    if not callable(number):
+        raise ValueError(f'a file descriptor is needed, or a file, not {fd!r}')
+    return number()
+
+
+def _events(events):
+    """Flags; asyncio's are numbers."""
+    return Evp.IOEvents(events) if type(events) is int else events
 
 
 # Classes
@@ -240,7 +250,16 @@ def _strings(value):
     return value
 
 
-_CONVERTERS = {'bytes': _bytes, 'data': _bytes, 'input': _bytes, 'fd': _fileno, 'argv': _strings}
+def _unix_path(path):
+    """What a unix socket is called: asyncio's abstract names begin with a zero byte, C's with “@”."""
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    if isinstance(path, bytes):
+        path = os.fsdecode(path)
+    return '@' + path[1:] if isinstance(path, str) and path.startswith('\0') else path
+
+
+_CONVERTERS = {'bytes': _bytes, 'data': _bytes, 'input': _bytes, 'fd': _fileno, 'argv': _strings, 'path': _unix_path}
 
 
 class _Start:
@@ -326,7 +345,7 @@ def _future_of(loop, begin, finish, cancellable):
     def done(source, result):
         try:
             value = finish(source, result)
-        except GLib.Error as error:
+        except Exception as error:  # pylint: disable=broad-except
             if not future.done():
                 future.set_exception(error)
         else:
@@ -340,6 +359,19 @@ def _future_of(loop, begin, finish, cancellable):
     future.add_done_callback(ended)
     begin(cancellable, done)
     return future
+
+
+@contextlib.contextmanager
+def _thread_default(context):
+    """Lets GIO complete what is begun in a loop's context, also when the loop does not run yet."""
+    if context is None:
+        yield
+        return
+    context.push_thread_default()
+    try:
+        yield
+    finally:
+        context.pop_thread_default()
 
 
 @_public
@@ -363,7 +395,13 @@ def call_gio(method, *args, finish=None):
                 source = getattr(source, container.get_name())
         return getattr(source, finish_name)(result)
 
-    return _future_of(Evp.get_event_loop(), lambda *ends: method(*args, *ends), end, None)
+    loop = Evp.get_event_loop()
+
+    def begin(*ends):
+        with _thread_default(loop.dup_main_context()):
+            method(*args, *ends)
+
+    return _future_of(loop, begin, end, None)
 
 
 class _Received:
@@ -565,6 +603,8 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
         if handler is None:
             Evp.AbstractEventLoop.set_exception_handler(self, None)
             return
+        if not callable(handler):
+            raise TypeError(f'a callable or None is needed, not {type(handler).__name__}')
 
         def run(loop, context):
             report = getattr(_thread, 'report', None)
@@ -876,10 +916,10 @@ class _Task:
 @_class
 class Selector(Evp.Selector, metaclass=_Meta):
     def register(self, fd, events, data=None):
-        return Evp.Selector.register(self, _fileno(fd), events, _value(data))
+        return Evp.Selector.register(self, _fileno(fd), _events(events), _value(data))
 
     def modify(self, fd, events, data=None):
-        return Evp.Selector.modify(self, _fileno(fd), events, _value(data))
+        return Evp.Selector.modify(self, _fileno(fd), _events(events), _value(data))
 
     def unregister(self, fd):
         return Evp.Selector.unregister(self, _fileno(fd))
@@ -905,7 +945,7 @@ _plain_classes('SelectSelector', 'PollSelector', 'EpollSelector', 'KqueueSelecto
 class SelectorKey(Evp.SelectorKey):
     @classmethod
     def new(cls, fd, events, data=None):
-        return Evp.SelectorKey.new(_fileno(fd), events, _value(data))
+        return Evp.SelectorKey.new(_fileno(fd), _events(events), _value(data))
 
     def get_data(self):
         return _owned(Evp.SelectorKey.get_data(self))
