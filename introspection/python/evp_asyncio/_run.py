@@ -54,6 +54,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: Optional[bool] = None,
     With an application that one runs as well, and drives the loop: it quits when the coroutine ends. If the application
     quits before, the coroutine is cancelled; it may still return something, else the result is None.
     """
+    if asyncio._get_running_loop() is not None:  # before anything is made
+        raise RuntimeError('evp_asyncio.run() cannot be called from a running event loop')
     if application is None:
         with asyncio.Runner(debug=debug, loop_factory=EventLoop) as runner:
             return runner.run(main)

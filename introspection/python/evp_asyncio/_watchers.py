@@ -22,6 +22,8 @@ with warnings.catch_warnings():
         """
 
         def __init__(self, evp: Optional[Evp.AbstractChildWatcher] = None) -> None:
+            if evp is not None and not isinstance(evp, Evp.AbstractChildWatcher):
+                raise TypeError(f'an Evp.AbstractChildWatcher is needed, not {type(evp).__name__}')
             self.evp = Evp.AbstractChildWatcher.new_default() if evp is None else evp
 
         def add_child_handler(self, pid: int, callback: Callable, *args: Any) -> None:
@@ -66,6 +68,8 @@ class EvpChildWatcher(GObject.Object, Evp.AbstractChildWatcher):
     """
 
     def __init__(self, watcher: Any) -> None:
+        if not callable(getattr(watcher, 'add_child_handler', None)):  # asyncio's class is gone since Python 3.14
+            raise TypeError(f'a child watcher of asyncio is needed, not {type(watcher).__name__}')
         super().__init__()
         self.watcher = watcher
 

@@ -245,6 +245,13 @@ class TestWatchers(evptest.TestCase):
         evp_asyncio.install()
         self.addCleanup(asyncio.set_event_loop_policy, None)
 
+    def test_not_watchers(self):
+        """R18: what is no watcher is refused at once, not when the first child starts."""
+        for kind in evp_asyncio.ChildWatcher, evp_asyncio.EvpChildWatcher:
+            for value in 5, 'text', object():
+                with self.assertRaises(TypeError):
+                    kind(value)
+
     def test_asyncio_with_evps(self):
         """R18: asyncio starts children with each of Evp's watchers; return codes are right."""
         async def main(watcher):

@@ -1086,6 +1086,23 @@ class TestInstalled(evptest.TestCase):
         evp_asyncio.install()
         self.addCleanup(asyncio.set_event_loop_policy, None)
 
+    def test_run_in_run(self):
+        """R19: like asyncio.run(), run() refuses to run inside of a loop before it makes anything."""
+        async def main():
+            inner = asyncio.sleep(0)
+            try:
+                with self.assertRaisesRegex(RuntimeError, 'running event loop'):
+                    evp_asyncio.run(inner)
+            finally:
+                inner.close()
+            gc.collect()
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            evp_asyncio.run(main())
+        self.assertEqual([str(warning.message) for warning in caught if 'never awaited' in str(warning.message)
+                          or 'unclosed' in str(warning.message)], [])
+
     def test_asyncio_run(self):
         """R13, R19: asyncio.run(), Runner and IsolatedAsyncioTestCase work, in other threads too."""
         async def main():
