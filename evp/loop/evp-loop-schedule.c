@@ -190,7 +190,7 @@ evp_event_loop_call_soon_threadsafe (EvpAbstractEventLoop *self,
  *
  * May be called from any thread. O(1).
  *
- * Errors: %EVP_ERROR_LOOP_CLOSED.
+ * Errors: %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_FORKED in the child of a `fork()`.
  *
  * Returns: (transfer full): the handle; `NULL` on error, and then the data was released
  *

@@ -118,8 +118,9 @@ evp_loop_unwatch_fd (EvpAbstractEventLoop *loop,
  * Use it from the thread of the loop. O(1).
  *
  * Errors: %EVP_ERROR_INVALID_ARGUMENT for a negative number; %EVP_ERROR_INVALID_STATE for the descriptor of
- * an open connection or datagram endpoint of this loop; %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_NOT_SUPPORTED;
- * %G_IO_ERROR from the system if the descriptor is not open or there are too many.
+ * an open connection or datagram endpoint of this loop; %EVP_ERROR_LOOP_CLOSED; %EVP_ERROR_FORKED in the
+ * child of a `fork()`; %EVP_ERROR_NOT_SUPPORTED; %G_IO_ERROR from the system if the descriptor is not open
+ * or there are too many.
  *
  * Returns: whether it succeeded; if not, the data was released
  *
@@ -241,7 +242,8 @@ evp_event_loop_remove_writer (EvpAbstractEventLoop *self,
  * Use it from the main thread. O(1).
  *
  * Errors: %EVP_ERROR_INVALID_ARGUMENT for what is not the number of a signal; %EVP_ERROR_LOOP_CLOSED;
- * %EVP_ERROR_WRONG_THREAD; %G_IO_ERROR for signals that cannot be caught.
+ * %EVP_ERROR_FORKED in the child of a `fork()`; %EVP_ERROR_WRONG_THREAD; %G_IO_ERROR for signals that
+ * cannot be caught.
  *
  * Returns: whether it succeeded; if not, the data was released
  *
