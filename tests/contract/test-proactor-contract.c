@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "contract/contract-own-proactor.h"
 #include "contract/contract-proactor.h"
 
 #include "evp/os/evp-capabilities.h"
@@ -28,8 +29,12 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   contract_proactor_add ("gio-proactor", make_gio, NULL);
+  contract_own_proactor_add ("gio-proactor", make_gio);
   if (evp_test_has_uring ())
-    contract_proactor_add ("uring-proactor", evp_uring_proactor_new, prepare_uring);
+    {
+      contract_proactor_add ("uring-proactor", evp_uring_proactor_new, prepare_uring);
+      contract_own_proactor_add ("uring-proactor", evp_uring_proactor_new);
+    }
 
   return g_test_run ();
 }

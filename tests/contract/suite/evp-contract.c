@@ -5,6 +5,7 @@
 #include "contract/suite/evp-contract/evp-contract.h"
 
 #include "contract/contract-loop.h"
+#include "contract/contract-own-proactor.h"
 #include "contract/contract-policy.h"
 #include "contract/contract-selector.h"
 #include "contract/contract-watcher.h"
@@ -138,6 +139,13 @@ evp_contract_add_selector (const char              *name,
                            EvpContractSelectorFlags flags)
 {
   contract_selector_add (name, make, (ContractSelectorFlags) flags);
+}
+
+void
+evp_contract_add_proactor (const char            *name,
+                           EvpContractProactorNew make)
+{
+  contract_own_proactor_add (name, make);
 }
 
 void

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The tests that every event loop, child watcher, selector and policy has to pass, for yours.
+"""The tests that every event loop, child watcher, selector, proactor and policy has to pass, for yours.
 
-    python3 -m evp_contract loop|watcher|selector|policy MODULE:FACTORY [--flags FLAG,…] [CASE…]
+    python3 -m evp_contract loop|watcher|selector|proactor|policy MODULE:FACTORY [--flags FLAG,…] [CASE…]
 
 FACTORY is what makes a new one, a class for example; a loop's is called with the GLib.MainContext that it
 has to live in, or with None. The flags say what there is to be tested: those of evp-contract.h, in lower
@@ -22,6 +22,7 @@ FLAGS = {
     'loop': ('fds', 'signals', 'adoptable', 'stale-reports', 'sockets'),
     'watcher': ('signal', 'sweeps', 'steals', 'needs-process'),
     'selector': ('own-fd', 'closed-silent', 'closed-ready', 'closed-fails', 'half-hang-up'),
+    'proactor': (),
     'policy': ('makes-loops', 'has-watchers', 'per-thread', 'makes-missing'),
 }
 TIME_LIMIT = 120  # seconds for a case; it gives up by itself earlier
@@ -67,7 +68,11 @@ def _call(arguments, words):
     def make():
         return made(factory())
 
-    kinds = {'loop': (ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p), make_loop)}
+    def make_proactor(_error):
+        return made(factory())
+
+    kinds = {'loop': (ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p), make_loop),
+             'proactor': (ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p), make_proactor)}
     signature, maker = kinds.get(arguments.kind, (ctypes.CFUNCTYPE(ctypes.c_void_p), make))
     maker = signature(maker)
     flags = sum(1 << FLAGS[arguments.kind].index(flag) for flag in arguments.flags)
@@ -78,7 +83,8 @@ def _call(arguments, words):
     pointer = ctypes.cast(vector, ctypes.c_void_p)
     library.evp_contract_init(ctypes.byref(count), ctypes.byref(pointer))
     add = getattr(library, f'evp_contract_add_{arguments.kind}')
-    add(arguments.name.encode(), maker, ctypes.c_int(flags))
+    # a proactor has no flags: what it supports it says itself
+    add(arguments.name.encode(), maker, *([ctypes.c_int(flags)] if FLAGS[arguments.kind] else []))
     return library.evp_contract_run()
 
 
@@ -131,7 +137,7 @@ def main():
     arguments = parser.parse_args()
     for flag in arguments.flags:
         if flag not in FLAGS[arguments.kind]:
-            parser.error(f'there is no flag “{flag}” for a {arguments.kind}; there are {", ".join(FLAGS[arguments.kind])}')
+            parser.error(f'there is no flag “{flag}” for a {arguments.kind}; there are {", ".join(FLAGS[arguments.kind]) or "none"}')
 
     if arguments.inside is not None:
         sys.stdout.flush()

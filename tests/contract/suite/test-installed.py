@@ -76,6 +76,17 @@ def main():
         passed = call(*front, 'watchers:Waiting', env=environment)
         if passed.count('\nok ') < 15:
             sys.exit(f'too few cases passed\n{passed}')
+        passed = call(arguments.python, '-m', 'evp_contract', 'proactor', 'proactors:Files', env=environment)
+        if passed.count('\nok ') < 9 or passed.count('# SKIP') >= passed.count('\nok ') - 3:
+            sys.exit(f'too few cases passed\n{passed}')
+        passed = call(arguments.python, '-m', 'evp_contract', 'selector', 'proactors:Polling', '--flags', 'closed-ready',
+                      '/register', '/ready', '/closed', '/close', env=environment)
+        if passed.count('\nok ') < 4:
+            sys.exit(f'too few cases passed\n{passed}')
+        failed = call(arguments.python, '-m', 'evp_contract', 'proactor', 'proactors:Forgetful', '/files', expect=1,
+                      env=environment)
+        if '\nnot ok ' not in failed:
+            sys.exit(f'it did not fail where it should\n{failed}')
         failed = call(*front, 'watchers:Wrong', '/codes', expect=1, env=environment)
         if '\nnot ok ' not in failed or 'returncode' not in failed:
             sys.exit(f'it did not fail where it should\n{failed}')

@@ -7,7 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * The tests that the library's own event loops, child watchers, selectors and policies have to pass, for yours:
+ * The tests that the library's own event loops, child watchers, selectors, proactors and policies have to
+ * pass, for yours:
  *
  *   int
  *   main (int    argc,
@@ -66,6 +67,7 @@ typedef EvpAbstractEventLoop       *(*EvpContractLoopNew)     (GMainContext *con
                                                                GError      **error);
 typedef EvpAbstractChildWatcher    *(*EvpContractWatcherNew)  (void);
 typedef EvpSelector                *(*EvpContractSelectorNew) (void);
+typedef EvpProactor                *(*EvpContractProactorNew) (GError      **error);
 typedef EvpAbstractEventLoopPolicy *(*EvpContractPolicyNew)   (void);
 
 /* Instead of g_test_init(). */
@@ -84,6 +86,10 @@ EVP_CONTRACT_EXTERN
 void evp_contract_add_selector (const char              *name,
                                 EvpContractSelectorNew   make,
                                 EvpContractSelectorFlags flags);
+/* What it does not support is left out. */
+EVP_CONTRACT_EXTERN
+void evp_contract_add_proactor (const char              *name,
+                                EvpContractProactorNew   make);
 EVP_CONTRACT_EXTERN
 void evp_contract_add_policy   (const char              *name,
                                 EvpContractPolicyNew     make,

@@ -58,6 +58,14 @@ make_loop (GMainContext *context,
 #endif
 }
 
+#ifndef BROKEN
+static EvpProactor *
+make_proactor (GError **error)
+{
+  return evp_gio_proactor_new ();
+}
+#endif
+
 int
 main (int    argc,
       char **argv)
@@ -69,6 +77,7 @@ main (int    argc,
 #ifndef BROKEN
   evp_contract_add_selector ("mine", evp_poll_selector_new,
                              EVP_CONTRACT_SELECTOR_CLOSED_READY);
+  evp_contract_add_proactor ("mine", make_proactor);
   evp_contract_add_watcher ("mine", evp_threaded_child_watcher_new, 0);
   evp_contract_add_policy ("mine", evp_default_event_loop_policy_new,
                            EVP_CONTRACT_POLICY_MAKES_LOOPS | EVP_CONTRACT_POLICY_HAS_WATCHERS
