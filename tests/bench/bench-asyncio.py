@@ -4,9 +4,12 @@
 
     bench-asyncio.py [--rounds N] [--seconds S] [--case NAME]…
 
-Each figure comes from a process of its own. In every round all loops take turns, stock's twice: what lies between
-its two figures is noise. Printed are medians: for stock what is done in a second of the processor's time, that of all
-threads, and of children where those are what is measured; for the others the share of it. The line below has the same
+Each loop has a process of its own, a new one in each round, in which all of them take turns five times, stock's
+twice: what lies between its two figures is noise. One process does not tell much: how its memory happens to be laid
+out can make a third of a difference.
+
+Printed are medians: for stock what is done in a second of the processor's time, that of all threads, and of children
+where those are what is measured; for the others the share of stock's in the same turn. The line below has the same
 by the clock, which on a machine that does something else as well means little.
 
 Beside idle connections a third line has what is left of what each does without them.
@@ -21,6 +24,7 @@ gives memory back are pinned: otherwise they decide, not the loops.
 import argparse
 import asyncio
 import json
+import math
 import os
 import resource
 import select
@@ -39,6 +43,8 @@ FLOORS = {'chain': 0.7, 'timers': 0.7}
 GBULB = 3  # and this many times gbulb's
 IDLE = 1000  # connections, and what is left beside them of what there is without
 IDLE_FLOOR = 0.95
+TURNS = 5  # in a round
+BESIDE, ALONE = 'idle 1k', 'protocol 1k'
 
 
 def new_loop(name):
@@ -80,8 +86,8 @@ def client(port, size, idle):
 
     if idle:
         waiting = [connect() for _ in range(idle)]
-        while waiting:
-            time.sleep(3600)
+        waiting[0].recv(1)  # until the server is gone
+        return
     poll = select.epoll()
     connections = {}
     message = b'x' * size
@@ -113,6 +119,7 @@ class Echo(asyncio.Protocol):
     size = 0
     count = 0
     connections = 0
+    tasks = set()
 
     def connection_made(self, transport):
         Echo.connections += 1
@@ -155,12 +162,11 @@ async def echo_sock(loop, connection):
     connection.close()
 
 
-async def echo(kind, size, seconds):
+async def prepare_echo(kind, size):
     loop = asyncio.get_running_loop()
     Echo.size = SIZES[size]
     listener = socket.create_server(('127.0.0.1', 0), backlog=2000)
     listener.setblocking(False)
-    tasks = set()
     if kind == 'streams':
         await asyncio.start_server(echo_streams, sock=listener, limit=1 << 18)
     elif kind == 'sock':
@@ -169,40 +175,35 @@ async def echo(kind, size, seconds):
                 connection, _address = await loop.sock_accept(listener)
                 connection.setblocking(False)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                tasks.add(loop.create_task(echo_sock(loop, connection)))
-        tasks.add(loop.create_task(accept()))
+                Echo.tasks.add(loop.create_task(echo_sock(loop, connection)))
+        Echo.tasks.add(loop.create_task(accept()))
     else:
         await loop.create_server(Echo, sock=listener)
-    async def count():
-        before, meter = Echo.count, Meter()
-        await asyncio.sleep(seconds)
-        return meter.rates(Echo.count - before)
 
-    processes = [start_client(listener)]
-    while Echo.count < 100:
-        await asyncio.sleep(0.01)
-    rates = await count()
+    start_client(listener)
     if kind == 'idle':
-        processes.append(start_client(listener, IDLE))
-        while Echo.connections < IDLE + 10:
-            await asyncio.sleep(0.01)
-        without, rates = rates, await count()
-        rates.append(rates[0] / without[0])
-    for process in processes:
-        process.kill()
-        process.wait()
-    return rates
+        start_client(listener, IDLE)
+    while Echo.count < 100 or (kind == 'idle' and Echo.connections < IDLE + 10):
+        await asyncio.sleep(0.01)
+
+
+async def echo(seconds):
+    before, meter = Echo.count, Meter()
+    await asyncio.sleep(seconds)
+    return meter.rates(Echo.count - before)
 
 
 def start_client(listener, idle=0):
-    return subprocess.Popen([sys.executable, __file__, '--client', str(listener.getsockname()[1]), str(Echo.size),
-                             str(idle)])
+    subprocess.Popen([sys.executable, __file__, '--client', str(listener.getsockname()[1]), str(Echo.size),
+                      str(idle)])  # ends when we do
 
 
-def bare_echo(kind, size, seconds):
+def prepare_bare_echo(kind, size):
     Echo.size = SIZES[size]
     listener = socket.create_server(('127.0.0.1', 0), backlog=2000)
-    processes = [start_client(listener)] + ([start_client(listener, IDLE)] if kind == 'idle' else [])
+    start_client(listener)
+    if kind == 'idle':
+        start_client(listener, IDLE)
     poll = select.epoll()
     connections = {}
     for _ in range(10 + (IDLE if kind == 'idle' else 0)):
@@ -211,38 +212,36 @@ def bare_echo(kind, size, seconds):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connections[connection.fileno()] = [connection, 0, b'']
         poll.register(connection, select.EPOLLIN)
-    meter = None
-    while meter is None or time.perf_counter() - meter.start[1] < seconds:
-        for fd, event in poll.poll():
-            entry = connections[fd]
-            if event & select.EPOLLIN:
-                data = entry[0].recv(1 << 18)
-                entry[1] += len(data)
-            else:
-                data = entry[2]
-            try:
-                left = data[entry[0].send(data):]
-            except BlockingIOError:
-                left = data
-            if left or entry[2]:
-                poll.modify(fd, select.EPOLLOUT if left else select.EPOLLIN)
-                entry[2] = left
-            if not left and entry[1] >= Echo.size:
-                entry[1] -= Echo.size
-                Echo.count += 1
-        if meter is None and Echo.count >= 100:
-            count, meter = Echo.count, Meter()
-    rates = meter.rates(Echo.count - count)
-    for process in processes:
-        process.kill()
-        process.wait()
-    return rates
+
+    def bare_echo(seconds):
+        before, meter = Echo.count, Meter()
+        while time.perf_counter() - meter.start[1] < seconds:
+            for fd, event in poll.poll():
+                entry = connections[fd]
+                if event & select.EPOLLIN:
+                    data = entry[0].recv(1 << 18)
+                    entry[1] += len(data)
+                else:
+                    data = entry[2]
+                try:
+                    left = data[entry[0].send(data):]
+                except BlockingIOError:
+                    left = data
+                if left or entry[2]:
+                    poll.modify(fd, select.EPOLLOUT if left else select.EPOLLIN)
+                    entry[2] = left
+                if not left and entry[1] >= Echo.size:
+                    entry[1] -= Echo.size
+                    Echo.count += 1
+        return meter.rates(Echo.count - before)
+
+    return bare_echo
 
 
 async def chain(_seconds):
     loop = asyncio.get_running_loop()
     done = loop.create_future()
-    left = 100000
+    left = 20000
 
     def step():
         nonlocal left
@@ -255,7 +254,7 @@ async def chain(_seconds):
     meter = Meter()
     loop.call_soon(step)
     await done
-    return meter.rates(100000)
+    return meter.rates(20000)
 
 
 async def many(_seconds):
@@ -265,66 +264,86 @@ async def many(_seconds):
         pass
 
     meter = Meter()
-    for _ in range(2000):
+    for _ in range(400):
         for _ in range(100):
             loop.call_soon(step)
         await asyncio.sleep(0)
-    return meter.rates(200000)
+    return meter.rates(40000)
 
 
 async def timers(_seconds):
     loop = asyncio.get_running_loop()
     meter = Meter()
-    for _ in range(1000):
+    for _ in range(200):
         for handle in [loop.call_later(60, print) for _ in range(100)]:
             handle.cancel()
         await asyncio.sleep(0)
-    return meter.rates(100000)
+    return meter.rates(20000)
 
 
 async def spawn(_seconds):
     meter = Meter(children=True)
-    for _ in range(20):
+    for _ in range(3):
         processes = [await asyncio.create_subprocess_exec('/bin/true') for _ in range(10)]
         for process in processes:
             await process.wait()
-    return meter.rates(200)
+    return meter.rates(30)
 
 
-def bare_spawn():
+def bare_spawn(_seconds):
     meter = Meter(children=True)
-    for _ in range(20):
+    for _ in range(3):
         for process in [subprocess.Popen('/bin/true') for _ in range(10)]:
             process.wait()
-    return meter.rates(200)
+    return meter.rates(30)
 
 
-def measure_bare(case, seconds):
+# One loop in a process: it works when it is told to
+
+def measurement(name, case):
+    """A function that works for some seconds; None where there is nothing to compare."""
     kind, _, size = case.partition(' ')
-    if kind == 'spawn':
-        return bare_spawn()
-    if size and kind != 'streams':
-        return bare_echo(kind, size, seconds)
-    return None
+    if name == 'no loop':
+        if kind == 'spawn':
+            return bare_spawn
+        return prepare_bare_echo(kind, size) if size and kind != 'streams' else None
+    loop = new_loop(name)
+    asyncio.set_event_loop(loop)
+    if kind == 'spawn' and name not in ('uvloop', 'gbulb'):
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(loop)
+        asyncio.set_child_watcher(watcher)
+    if size:
+        loop.run_until_complete(prepare_echo(kind, size))
+    work = echo if size else globals()[kind]
+    return lambda seconds: loop.run_until_complete(work(seconds))
 
 
 def measure(name, case, seconds):
-    if name == 'no loop':
-        finish(measure_bare(case, seconds))
-    loop = new_loop(name)
-    asyncio.set_event_loop(loop)
-    if case == 'spawn':
-        watcher = asyncio.PidfdChildWatcher()
-        watcher.attach_loop(loop)
-        if name not in ('uvloop', 'gbulb'):
-            asyncio.set_child_watcher(watcher)
-    kind, _, size = case.partition(' ')
-    finish(loop.run_until_complete(echo(kind, size, seconds) if size else globals()[kind](seconds)))
-
-
-def finish(rates):
-    print(json.dumps(rates), flush=True)
+    work = measurement(name, case)
+    for _turn in sys.stdin if work is not None else ():
+        print(json.dumps(work(seconds)), flush=True)
     os._exit(0)
+
+
+class Worker:
+    def __init__(self, name, case, seconds):
+        self.process = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', __file__, '--measure', name, case, str(seconds)], text=True,
+            env={**os.environ, 'MALLOC_TRIM_THRESHOLD_': str(256 << 20), 'MALLOC_MMAP_THRESHOLD_': str(256 << 20)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def work(self):
+        """The rates of a turn, or None: gbulb cannot do everything."""
+        try:
+            print('go', file=self.process.stdin, flush=True)
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            return None
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
 
 
 def main():
@@ -336,48 +355,52 @@ def main():
         return
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--seconds', type=float, default=1)
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--seconds', type=float, default=0.1)
     parser.add_argument('--case', action='append', choices=CASES)
     arguments = parser.parse_args()
-    environment = {**os.environ, 'MALLOC_TRIM_THRESHOLD_': str(256 << 20), 'MALLOC_MMAP_THRESHOLD_': str(256 << 20)}
-
     print(f'{"":15}' + ''.join(f'{name:>14}' for name in LOOPS))
     for case in arguments.case or CASES:
-        rates = {name: [] for name in LOOPS}
+        cases = (case, ALONE) if case == BESIDE else (case,)
+        rates = {(each, name): [] for name in LOOPS for each in cases}
         for _ in range(arguments.rounds):
-            for name in LOOPS:
-                try:
-                    done = subprocess.run([sys.executable, '-W', 'ignore', __file__, '--measure', name, case,
-                                           str(arguments.seconds)], env=environment, capture_output=True, text=True,
-                                          timeout=60 + 10 * arguments.seconds, check=True)
-                    rates[name].append(json.loads(done.stdout))
-                except (subprocess.SubprocessError, ValueError):
-                    pass  # gbulb cannot do everything
-        show(case, {name: [statistics.median(column) for column in zip(*filter(None, rates[name]))]
-                    for name in LOOPS})
+            workers = {(each, name): Worker(name, each, arguments.seconds) for each, name in rates}
+            for _ in range(TURNS):
+                for key, worker in workers.items():
+                    rates[key].append(worker.work())
+            for worker in workers.values():
+                worker.end()
+        show(case, {name: rates[case, name] for name in LOOPS})
+        if case == BESIDE:
+            left = {name: share(0, rates[case, name], rates[ALONE, name]) for name in LOOPS}
+            print(f'{"   of none idle":15}' + columns(left.values())
+                  + (f'   below {IDLE_FLOOR}' if left['evp'] < IDLE_FLOOR else ''), flush=True)
 
 
-def show(case, medians):
+def share(of, rates, others):
+    """The median of what one did in relation to another in the same turn, or NaN."""
+    shares = [rate[of] / other[of] for rate, other in zip(rates, others) if rate and other]
+    return statistics.median(shares) if shares else math.nan
+
+
+def columns(values):
+    return ''.join(f'{"–":>14}' if math.isnan(value) else f'{value:14.2f}' for value in values)
+
+
+def show(case, rates):
     """Prints the shares of a case, of the processor's time and of the clock's, and what falls short."""
-    stock = medians['stock']
+    stock = rates['stock']
     for title, of in ((case, 0), ('   by the clock', 1)):
-        if not stock:
-            print(f'{title:15}{"–":>14}', flush=True)
-            continue
-        line = f'{title:15}{stock[of]:14,.0f}'
-        for name in LOOPS[1:]:
-            line += f'{medians[name][of] / stock[of]:14.2f}' if medians[name] else f'{"–":>14}'
-        if of == 0 and medians['evp']:
-            reached, floor = medians['evp'][0], FLOORS.get(case, 0.9)
-            if reached < floor * stock[0]:
+        count = statistics.median([rate[of] for rate in stock if rate] or [0])
+        line = f'{title:15}{count:14,.0f}' + columns(share(of, rates[name], stock) for name in LOOPS[1:])
+        if of == 0:
+            floor = FLOORS.get(case, 0.9)
+            if share(0, rates['evp'], stock) < floor:
                 line += f'   below {floor} × stock'
-            if medians['gbulb'] and reached < GBULB * medians['gbulb'][0]:
-                line += f'   {reached / medians["gbulb"][0]:.1f} × gbulb'
+            times = share(0, rates['evp'], rates['gbulb'])
+            if times < GBULB:
+                line += f'   {times:.1f} × gbulb'
         print(line, flush=True)
-    if stock and len(stock) > 2:
-        line = f'{"   of none idle":15}' + ''.join(f'{medians[name][2]:14.2f}' for name in LOOPS if len(medians[name]) > 2)
-        print(line + ('' if medians['evp'][2] >= IDLE_FLOOR else f'   below {IDLE_FLOOR}'), flush=True)
 
 
 if __name__ == '__main__':
