@@ -254,6 +254,9 @@ evp_selector_event_loop_new (EvpSelector  *selector,
     }
   if (main_context == NULL && !evp_os_fd_check_left (error))
     return NULL;
+  /* properties that are named cost GObject a look-up each, with locks */
+  if (main_context == NULL && selector == NULL)
+    return g_object_new (EVP_TYPE_SELECTOR_EVENT_LOOP, NULL);
   return g_object_new (EVP_TYPE_SELECTOR_EVENT_LOOP, "selector", selector, "main-context", main_context, NULL);
 }
 

@@ -62,6 +62,34 @@ test_pipe_refused (void)
   g_assert_cmpint (fds[1], ==, EVP_FD_NONE);
 }
 
+/* One descriptor more or less decides, and none is left behind by asking. */
+static void
+test_check_left (void)
+{
+  g_autoptr (GError) error = NULL;
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  struct rlimit limit, none, one;
+
+  g_assert_true (evp_os_fd_check_left (&error));
+  g_assert_no_error (error);
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  none = one = limit;
+  none.rlim_cur = (rlim_t) dup (0);
+  close ((int) none.rlim_cur);
+  one.rlim_cur = none.rlim_cur + 1;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  gboolean left = evp_os_fd_check_left (&error);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &one), ==, 0);
+  gboolean last_left = evp_os_fd_check_left (NULL);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+
+  g_assert_false (left);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_assert_true (last_left);
+  evp_test_leaks_check (&leaks);
+}
+
 static void
 test_scope (void)
 {
@@ -151,6 +179,7 @@ main (int    argc,
 
   g_test_add_func ("/evp/os/fd/pipe", test_pipe);
   g_test_add_func ("/evp/os/fd/pipe-refused", test_pipe_refused);
+  g_test_add_func ("/evp/os/fd/check-left", test_check_left);
   g_test_add_func ("/evp/os/fd/scope", test_scope);
   g_test_add_func ("/evp/os/fd/close-keeps-errno", test_close_keeps_errno);
   g_test_add_func ("/evp/os/fd/flags", test_flags);
