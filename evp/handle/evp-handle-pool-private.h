@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * The memory of one loop's handles: slabs of 64, a free list, and a list of what other threads gave
- * back. The free list belongs to the loop's thread; which thread that is says `owner`.
+ * The memory of one loop's handles: slabs, a free list, and a list of what other threads gave
+ * back. The free list and what is fresh belong to the loop's thread; which thread that is says `owner`.
  */
 struct _EvpHandlePool
 {
@@ -19,20 +19,24 @@ struct _EvpHandlePool
                            EvpHandle     *handle);
   /* the pool and what it is part of can go: the loop is gone, and no handle is out */
   void (*destroy) (EvpHandlePool *pool);
+  EvpHandle *fresh;    /* the rest of the newest slab, which was never in the free list */
+  guint n_fresh;
+  guint n_populated;   /* of these, those whose memory was asked for */
+  guint slab_handles;  /* how many the newest slab has */
 
   GMutex lock;         /* protects the fields below */
   EvpHandle *returned; /* atomic for the look from alloc */
   gsize n_live;        /* once orphaned: handles that users still hold */
   gboolean orphaned;   /* the loop is gone: the last handle takes the pool along */
   GPtrArray *slabs;
-  gsize n_handles;     /* in all slabs */
+  gsize n_handles;     /* in all slabs, without the fresh ones */
 };
 
 void           evp_handle_pool_init   (EvpHandlePool *self,
                                        void         (*destroy) (EvpHandlePool *pool));
 /* The loop is gone. Handles that users still hold keep the pool alive; `destroy` is called without them, maybe now. */
 void           evp_handle_pool_orphan (EvpHandlePool *self);
-/* Slow path of alloc: takes back what other threads returned, or makes a slab. */
+/* Slow path of alloc: takes back what other threads returned, or fresh ones, from a new slab if need be. */
 EvpHandle     *evp_handle_pool_grow (EvpHandlePool *self);
 /* Slow path of free: from another thread, or after the loop's end. */
 void           evp_handle_pool_give_back (EvpHandlePool *self,

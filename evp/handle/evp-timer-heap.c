@@ -6,6 +6,7 @@
 
 #define ARITY        4
 #define MIN_CAPACITY 16
+#define BIG_CAPACITY 1024 /* the next one: six pages, of which few timers touch one */
 
 static inline void
 evp_timer_heap_place (EvpTimerHeap        *self,
@@ -72,7 +73,7 @@ evp_timer_heap_insert (EvpTimerHeap        *self,
 {
   /* by far: what is not used yet is no memory yet, but what is copied elsewhere is touched twice */
   if (self->n_entries == self->capacity)
-    evp_timer_heap_resize (self, MAX (MIN_CAPACITY, self->capacity * 4));
+    evp_timer_heap_resize (self, self->capacity == 0 ? MIN_CAPACITY : MAX (BIG_CAPACITY, self->capacity * 4));
   evp_timer_heap_sift_up (self, self->n_entries++, *entry);
 }
 
