@@ -125,6 +125,7 @@ evp_loop_retire_operation (EvpOperation *operation)
     operation->engine_free (operation);
   operation->engine_free = NULL;
   operation->engine_data = NULL;
+  operation->engine_count = 0;
   operation->slots = NULL;
   operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
 }

@@ -21,7 +21,10 @@
  * A descriptor that may be closed without a word is treated so only on epoll, which forgets it by itself;
  * otherwise it is registered for as long as somebody waits.
  *
- * A try that took less than there was room for has emptied the socket: the next one waits first.
+ * A try that took less than there was room for has emptied the socket: the next one waits first. One that filled
+ * its buffer may have left something, so the next tries again, unless that has been in vain before: then the
+ * buffer is as long as the messages, and who asks for the next one has not got it yet. Now and then it tries all the
+ * same, as messages may come to be sent without waiting for the answer.
  */
 typedef struct
 {
@@ -55,6 +58,9 @@ static GMutex link_lock;
  */
 #define SCRATCH_SIZE (64 * 1024)
 #define COPIED_SIZE (16 * 1024)
+
+#define VAIN_TRIES 2  /* in a row, before it waits first */
+#define TRY_EVERY 16  /* then; a power of two */
 
 static gssize
 try_operation (EvpLoopCore  *core,
@@ -97,6 +103,7 @@ part (EvpReadiness *self)
   if (operation != NULL)
     {
       operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
+      operation->engine_count = 0;
       operation->engine_data = NULL;
       g_atomic_pointer_set (&operation->engine_free, NULL);
     }
@@ -300,11 +307,24 @@ wait_ready (EvpAbstractEventLoop *loop,
   return TRUE;
 }
 
+/* Whether to receive before there is word that something has come; `engine_count` counts those who did not, in a row. */
+static inline gboolean
+is_worth_a_try (EvpOperation *operation)
+{
+  if ((operation->flags & EVP_OPERATION_DRAINED) != 0)
+    {
+      operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
+      return FALSE;
+    }
+  return operation->engine_count < VAIN_TRIES || ++operation->engine_count % TRY_EVERY == 0;
+}
+
 gboolean
 evp_loop_readiness_submit (EvpAbstractEventLoop *loop,
                            EvpOperation         *operation,
                            GError              **error)
 {
+  const gboolean receives = operation->kind == EVP_OPERATION_RECV;
   gssize result;
 
   if (operation->kind == EVP_OPERATION_READ || operation->kind == EVP_OPERATION_WRITE)
@@ -312,14 +332,17 @@ evp_loop_readiness_submit (EvpAbstractEventLoop *loop,
       evp_set_error_unimplemented (error, loop, operation->kind == EVP_OPERATION_READ ? "read_async" : "write_async");
       return FALSE;
     }
-  if ((operation->flags & EVP_OPERATION_DRAINED) != 0 && operation->kind == EVP_OPERATION_RECV)
-    {
-      operation->flags &= (guint8) ~EVP_OPERATION_DRAINED;
-      return wait_ready (loop, operation, error);
-    }
+  if (receives && !is_worth_a_try (operation))
+    return wait_ready (loop, operation, error);
   result = try_operation (evp_loop_peek_core (loop), operation, FALSE);
   if (result == -EAGAIN || result == -EWOULDBLOCK)
-    return wait_ready (loop, operation, error);
+    {
+      if (receives)
+        operation->engine_count++;
+      return wait_ready (loop, operation, error);
+    }
+  if (receives)
+    operation->engine_count = 0;
   evp_operation_complete (operation, result);
   return TRUE;
 }

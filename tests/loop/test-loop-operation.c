@@ -491,6 +491,76 @@ test_drop_elsewhere (Fixture *fixture)
 }
 
 static void
+receive_full (Fixture      *fixture,
+              EvpOperation *operation,
+              const char   *expected)
+{
+  g_assert_cmpint (wait_for (fixture), ==, (gssize) operation->length);
+  g_assert_cmpmem (operation->buffer, operation->length, expected, operation->length);
+}
+
+/* Rules: K-3 */
+/*
+ * A reader whose buffer is as long as each message stops looking for the next one before there is word of it, and loses
+ * nothing by that: neither what had come before, nor a rush of messages, nor the end, nor what comes after a cancellation.
+ */
+static void
+test_full_reads (Fixture *fixture)
+{
+  char buffer[4];
+  g_autoptr (EvpOperation) operation = new_operation (fixture, EVP_OPERATION_RECV, buffer, sizeof buffer);
+  gboolean tried = FALSE;
+
+  for (guint i = 0; i < 40; i++)
+    {
+      submit (fixture, operation);
+      g_assert_cmpint (write (fixture->fds[1], "ping", 4), ==, 4);
+      receive_full (fixture, operation, "ping");
+    }
+
+  /* it waits first: what is there already does not complete it */
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (write (fixture->fds[1], "here", 4), ==, 4);
+      submit (fixture, operation);
+      g_assert_true (operation->state == EVP_OPERATION_SUBMITTED);
+      receive_full (fixture, operation, "here");
+    }
+
+  /* also if it came, and was reported, while nobody waited */
+  g_assert_cmpint (write (fixture->fds[1], "idle", 4), ==, 4);
+  evp_test_run_ready (fixture->loop);
+  submit (fixture, operation);
+  receive_full (fixture, operation, "idle");
+
+  /* a cancelled one takes nothing away */
+  submit (fixture, operation);
+  g_assert_cmpint (write (fixture->fds[1], "kept", 4), ==, 4);
+  evp_loop_cancel_operation (fixture->loop, operation);
+  g_assert_cmpint (wait_for (fixture), ==, -ECANCELED);
+  submit (fixture, operation);
+  receive_full (fixture, operation, "kept");
+
+  /* a rush: soon it is looked for at once again, and then each time */
+  for (guint i = 0; i < 64; i++)
+    g_assert_cmpint (write (fixture->fds[1], i % 2 == 0 ? "even" : "odd.", 4), ==, 4);
+  for (guint i = 0; i < 64; i++)
+    {
+      submit (fixture, operation);
+      if (operation->state == EVP_OPERATION_COMPLETED)
+        tried = TRUE;
+      else
+        g_assert_false (tried);
+      receive_full (fixture, operation, i % 2 == 0 ? "even" : "odd.");
+    }
+  g_assert_true (tried);
+
+  shutdown (fixture->fds[1], SHUT_WR);
+  submit (fixture, operation);
+  g_assert_cmpint (wait_for (fixture), ==, 0);
+}
+
+static void
 test_data (void)
 {
   char buffer[4] = "abc";
@@ -572,6 +642,7 @@ main (int    argc,
   add ("drop-inside", test_drop_inside, uring);
   add ("told-at-once", test_told_at_once, FALSE);
   add ("replaced", test_replaced, FALSE);
+  add ("full-reads", test_full_reads, FALSE);
   add ("drop-elsewhere", test_drop_elsewhere, uring);
   g_test_add_func ("/evp/loop/operation/data", test_data);
 
