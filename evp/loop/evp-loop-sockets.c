@@ -137,6 +137,17 @@ get_state (GSocket *socket)
   return state;
 }
 
+/*
+ * The same, on a loop: most calls come from the callback of the last one on the same socket, whose state need not be
+ * looked up. @core may be NULL.
+ */
+static inline EvpSockState *
+get_state_on (EvpLoopCore *core,
+              GSocket     *socket)
+{
+  return G_LIKELY (core != NULL && core->served_socket == socket) ? core->served_state : get_state (socket);
+}
+
 /* EVP_IS_EVENT_LOOP() looks an interface up; this asks the classes of the library first. */
 static inline gboolean
 is_loop (EvpAbstractEventLoop *loop)
@@ -262,7 +273,7 @@ begin (EvpAbstractEventLoop *loop,
        GAsyncReadyCallback   callback,
        gpointer              user_data)
 {
-  EvpSockState *state = get_state (socket);
+  EvpSockState *state = get_state_on (evp_loop_peek_core (loop), socket);
   EvpLoopTask *task = evp_loop_task_new (loop, loop, tag, cancellable, callback, user_data);
   EvpSockCall *call, **slot;
   EvpOperation *operation;
@@ -526,6 +537,22 @@ received_new (EvpOperation *operation)
   return received;
 }
 
+/* Runs foreign code; the caller holds the socket meanwhile, and with it the state. */
+static void
+return_now (EvpLoopTask   *task,
+            GError        *error,
+            gpointer       pointer,
+            GDestroyNotify destroy,
+            gssize         result)
+{
+  if (error != NULL)
+    evp_loop_task_return_error_now (task, error);
+  else if (pointer != NULL)
+    evp_loop_task_return_pointer_now (task, pointer, destroy);
+  else
+    evp_loop_task_return_int_now (task, result);
+}
+
 static void
 sock_done_cb (EvpOperation *operation,
               gpointer      user_data)
@@ -533,6 +560,8 @@ sock_done_cb (EvpOperation *operation,
   EvpSockCall *call = user_data;
   EvpAbstractEventLoop *loop = operation->loop;
   EvpLoopTask *task = call->task;
+  EvpLoopCore *core = evp_loop_peek_core (loop);
+  EvpSockState *state = call->state;
   GSocket *socket = call->socket;
   const gssize result = operation->result;
   gpointer pointer = NULL;
@@ -575,12 +604,20 @@ sock_done_cb (EvpOperation *operation,
     }
 
   put_back (call);
-  if (error != NULL)
-    evp_loop_task_return_error_now (task, error);
-  else if (pointer != NULL)
-    evp_loop_task_return_pointer_now (task, pointer, destroy);
+  if (G_LIKELY (core != NULL))
+    {
+      /* the task holds the loop, and with it the core */
+      gpointer outer_socket = core->served_socket;
+      gpointer outer_state = core->served_state;
+
+      core->served_socket = socket;
+      core->served_state = state;
+      return_now (task, error, pointer, destroy, result);
+      core->served_socket = outer_socket;
+      core->served_state = outer_state;
+    }
   else
-    evp_loop_task_return_int_now (task, result);
+    return_now (task, error, pointer, destroy, result);
   evp_loop_task_release (task);
   g_object_unref (socket);
 }

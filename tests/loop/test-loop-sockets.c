@@ -414,6 +414,81 @@ test_results (Fixture      *fixture,
     }
 }
 
+typedef struct
+{
+  Fixture *fixture;
+  GSocket *other;
+  int other_peer;
+  GString *told;
+  guint depth;
+} Inside;
+
+static void
+inside_other_cb (GObject      *source,
+                 GAsyncResult *result,
+                 gpointer      user_data)
+{
+  Inside *inside = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = evp_event_loop_sock_recv_finish (inside->fixture->loop, result, &error);
+
+  g_assert_no_error (error);
+  g_string_append_len (inside->told, g_bytes_get_data (bytes, NULL), (gssize) g_bytes_get_size (bytes));
+}
+
+static void
+inside_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  Inside *inside = user_data;
+  EvpAbstractEventLoop *loop = inside->fixture->loop;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = evp_event_loop_sock_recv_finish (loop, result, &error);
+
+  g_assert_no_error (error);
+  g_string_append_len (inside->told, g_bytes_get_data (bytes, NULL), (gssize) g_bytes_get_size (bytes));
+  if (inside->told->len >= 6)
+    return;
+
+  /* on the same socket, and, from a loop inside, on another one and on the first again */
+  inside->depth++;
+  evp_event_loop_sock_recv_async (loop, inside->fixture->socket, 1, NULL, inside_cb, inside);
+  if (inside->depth == 1)
+    {
+      evp_event_loop_sock_recv_async (loop, inside->other, 1, NULL, inside_other_cb, inside);
+      g_assert_cmpint (send (inside->other_peer, "B", 1, MSG_NOSIGNAL), ==, 1);
+      while (inside->told->len < 2)
+        evp_test_run_ready (loop);
+      say (inside->fixture, "cdef");
+      while (inside->told->len < 4)
+        evp_test_run_ready (loop);
+    }
+}
+
+/* Rules: K-3 */
+/* Calls from inside the callback of another, also in a main loop nested there, are of the socket that they name. */
+static void
+test_inside (Fixture      *fixture,
+             gconstpointer selector)
+{
+  g_autoptr (GString) told = g_string_new (NULL);
+  g_autoptr (GSocket) other = NULL;
+  Inside inside = { fixture, NULL, -1, told, 0 };
+  int fds[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  inside.other = other = new_socket (fds[0]);
+  inside.other_peer = fds[1];
+
+  evp_event_loop_sock_recv_async (fixture->loop, fixture->socket, 1, NULL, inside_cb, &inside);
+  say (fixture, "a");
+  while (told->len < 6)
+    evp_test_run_ready (fixture->loop);
+  g_assert_cmpstr (told->str, ==, "aBcdef");
+  close (inside.other_peer);
+}
+
 static void
 add (const char *name,
      void      (*test) (Fixture *, gconstpointer))
@@ -438,6 +513,7 @@ main (int    argc,
   add ("no-descriptors", test_no_descriptors);
   add ("closed-and-reused", test_closed_and_reused);
   add ("results", test_results);
+  add ("inside", test_inside);
 
   return g_test_run ();
 }
