@@ -134,7 +134,7 @@ def main():
     parser.add_argument('--flags', default='', type=lambda text: [flag for flag in text.split(',') if flag])
     parser.add_argument('--inside', metavar='WORDS', help=argparse.SUPPRESS)
     parser.add_argument('cases', nargs='*', metavar='CASE', help='only those whose path ends so')
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     for flag in arguments.flags:
         if flag not in FLAGS[arguments.kind]:
             parser.error(f'there is no flag “{flag}” for a {arguments.kind}; there are {", ".join(FLAGS[arguments.kind]) or "none"}')
