@@ -18,7 +18,7 @@
 #include <sys/resource.h>
 
 /* Thousands of real children, all alive at once, under each watcher; hundreds where everything is slow. */
-#define N_CHILDREN (evp_test_is_slow () ? 300u : 2000u)
+#define N_CHILDREN (evp_test_has_valgrind () ? 100u : evp_test_is_slow () ? 300u : 2000u)
 
 typedef struct
 {
@@ -109,7 +109,7 @@ test_many (gconstpointer data)
 }
 
 /* Ten thousand in all, which end at once: as one is told, the next one starts. */
-#define N_THROUGH (evp_test_is_slow () ? 200u : 10000u)
+#define N_THROUGH (evp_test_has_valgrind () ? 150u : evp_test_is_slow () ? 200u : 10000u)
 #define N_AT_ONCE 100u
 
 typedef struct
@@ -272,7 +272,7 @@ test_thief (gconstpointer data)
   g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (100, "children that somebody steals");
   EvpTestLeaks leaks = evp_test_leaks_begin ();
   guint n_warnings = evp_warn_runtime_get_count ();
-  const guint n_children = evp_test_is_slow () ? 50 : 300;
+  const guint n_children = evp_test_has_valgrind () ? 20 : evp_test_is_slow () ? 50 : 300;
   Thief thief = { 0 };
   Robbed robbed = { .loop = test_loop_new (), .n_left = n_children };
   EvpAbstractChildWatcher *watcher = make ();
