@@ -38,6 +38,24 @@ export (gnutls_datum_t *datum)
   return text;
 }
 
+/* Whoever @authority has signed is trusted; its file stays until the end. */
+static GTlsDatabase *
+make_database (const char  *authority,
+               char       **path)
+{
+  g_autoptr (GError) error = NULL;
+  GTlsDatabase *database;
+  int fd = g_file_open_tmp ("evp-test-XXXXXX.pem", path, &error);
+
+  g_assert_no_error (error);
+  close (fd);
+  g_file_set_contents (*path, authority, -1, &error);
+  g_assert_no_error (error);
+  database = g_tls_file_database_new (*path, &error);
+  g_assert_no_error (error);
+  return database;
+}
+
 /* @issuer NULL: an authority, which signs itself. */
 static void
 identity_init (Identity   *self,
@@ -107,6 +125,7 @@ identity_to_certificate (Identity *self)
 static struct
 {
   char *path; /* of the file with the authority: it is read when it is first needed */
+  char *system_path;
   char *host_pem;
   char *ca_pem;
   GTlsCertificate *host;
@@ -127,6 +146,7 @@ static void
 forget_all (void)
 {
   g_unlink (all.path);
+  g_unlink (all.system_path);
 }
 
 static void
@@ -134,9 +154,8 @@ make_all (void)
 {
   const time_t day = 24 * 60 * 60;
   const time_t now = time (NULL);
-  g_autoptr (GError) error = NULL;
-  Identity ca, host, expired, client;
-  int fd;
+  g_autoptr (GTlsDatabase) system = NULL;
+  Identity ca, host, expired, client, stranger;
 
   if (all.host != NULL)
     return;
@@ -151,19 +170,18 @@ make_all (void)
   all.host_pem = g_steal_pointer (&host.pem);
   all.ca_pem = g_steal_pointer (&ca.pem);
 
-  fd = g_file_open_tmp ("evp-test-XXXXXX.pem", &all.path, &error);
-  g_assert_no_error (error);
-  close (fd);
-  g_file_set_contents (all.path, all.ca_pem, -1, &error);
-  g_assert_no_error (error);
-  all.database = g_tls_file_database_new (all.path, &error);
-  g_assert_no_error (error);
+  all.database = make_database (all.ca_pem, &all.path);
+  /* who trusts the system trusts one authority, that nobody has; each connection reads the hundreds of the real one */
+  identity_init (&stranger, NULL, "Another authority", NULL, now - day, now + day);
+  system = make_database (stranger.pem, &all.system_path);
+  g_tls_backend_set_default_database (g_tls_backend_get_default (), system);
   g_assert_cmpint (atexit (forget_all), ==, 0);
 
   identity_clear (&ca);
   identity_clear (&host);
   identity_clear (&expired);
   identity_clear (&client);
+  identity_clear (&stranger);
 }
 
 gboolean
