@@ -115,7 +115,8 @@ count_fds (NetFixture *fixture)
   connect_to (&connect, "127.0.0.1", unused_port ());
   connect_start (&connect, 0);
   connect_wait (&connect);
-  evp_event_loop_call_later (fixture->loop, 1e-4, mark_cb, &marked, NULL, NULL);
+  /* long enough that it is slept for: that takes a descriptor, which then stays */
+  evp_event_loop_call_later (fixture->loop, evp_test_is_slow () ? 0.05 : 0.002, mark_cb, &marked, NULL, NULL);
   evp_test_run_until (fixture->loop, &marked);
   return evp_test_count_fds ();
 }
