@@ -554,25 +554,31 @@ probe_main (void *data)
 static gboolean
 can_share_memory (void)
 {
-  static gsize probed = 0;
+  static int probed; /* atomic: 0 not yet, 1 it can, 2 it cannot */
+  volatile int seen = 0;
+  gpointer stack;
+  pid_t pid = -1;
+  int failure = 0;
 
-  if (g_once_init_enter (&probed))
+  if (g_atomic_int_get (&probed) != 0)
+    return g_atomic_int_get (&probed) == 1;
+
+  /* two threads may find out at the same time, and find the same */
+  stack = stack_acquire ();
+  if (stack != NULL)
     {
-      volatile int seen = 0;
-      gpointer stack = stack_acquire ();
-      pid_t pid = -1;
-
-      if (stack != NULL)
-        {
-          pid = clone_child (probe_main, stack, 0, (void *) &seen, NULL);
-          while (pid > 0 && waitpid (pid, NULL, __WALL) < 0 && errno == EINTR)
-            ;
-          stack_release (stack);
-        }
-      EVP_DEBUG_NOTE (EVP_DEBUG_PROCESS, "children %s", pid > 0 && seen ? "share our memory until exec()" : "are forked");
-      g_once_init_leave (&probed, pid > 0 && seen ? 1 : 2);
+      pid = clone_child (probe_main, stack, 0, (void *) &seen, NULL);
+      failure = pid < 0 ? errno : 0;
+      while (pid > 0 && waitpid (pid, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+      stack_release (stack);
     }
-  return probed == 1;
+  /* a shortage says nothing about the next time, nor what came of this child */
+  if (stack == NULL || failure == EAGAIN || failure == ENOMEM)
+    return FALSE;
+  EVP_DEBUG_NOTE (EVP_DEBUG_PROCESS, "children %s", pid > 0 && seen ? "share our memory until exec()" : "are forked");
+  g_atomic_int_set (&probed, pid > 0 && seen ? 1 : 2);
+  return pid > 0 && seen;
 }
 
 /* What a kernel or a sandbox says when it does not want us to; other errors are about this one child. */
