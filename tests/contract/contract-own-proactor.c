@@ -448,6 +448,9 @@ tear_down (Fixture      *fixture,
   evp_test_deadline_stop (fixture->deadline);
 }
 
+/* They live as long as the program, which ends with the tests. */
+static GSList *plans;
+
 void
 contract_own_proactor_add (const char            *name,
                            ContractOwnProactorNew make)
@@ -460,7 +463,7 @@ contract_own_proactor_add (const char            *name,
       plan->make = make;
       plan->func = cases[i].func;
       memcpy (plan->kinds, cases[i].kinds, sizeof plan->kinds);
-      /* as long as the program, which ends with the tests */
-      g_test_add (path, Fixture, g_steal_pointer (&plan), set_up, run_case, tear_down);
+      plans = g_slist_prepend (plans, plan);
+      g_test_add (path, Fixture, plan, set_up, run_case, tear_down);
     }
 }

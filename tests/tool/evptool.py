@@ -110,7 +110,7 @@ class ToolTest(unittest.TestCase):
 
         def preexec():
             # whatever the machinery round the tests has done to them
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
                 signal.signal(number, signal.SIG_DFL)
             prepare()
 

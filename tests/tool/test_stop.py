@@ -21,8 +21,9 @@ from evptool import CHILD, WATCHERS
 POLITE = f'sh -c {shlex.quote(f"echo ready; exec {CHILD} pause")}'
 # does not
 STUBBORN = f'{CHILD} ignore 15'
-# a shell that waits for something else, which gets no signal if only the shell does
-PARENT = f'sh -c {shlex.quote(f"{CHILD} pause & echo ready; wait")}'
+# has started something else, which gets no signal if only the command does (a shell that waits for it may say that
+# it was terminated)
+PARENT = f'sh -c {shlex.quote(f"{CHILD} pause & echo ready; exec {CHILD} pause")}'
 
 # one that leaves somebody behind who does not end when told to
 ORPHANING = f'sh -c {shlex.quote(f"{CHILD} ignore 15 & wait")}'
@@ -200,7 +201,7 @@ class Stop(evptool.ToolTest):
         """A supervisor ends the tool, and with it everything."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             with self.subTest(signal=number):
-                process = self.start('run', '--', 'sh', '-c', f'{CHILD} pause & echo ready; wait')
+                process = self.start('run', '--', 'sh', '-c', f'{CHILD} pause & echo ready; exec {CHILD} pause')
                 self.assertEqual(process.stdout.readline(), b'ready\n')
                 process.send_signal(number)
                 _, err = process.communicate(timeout=evptool.DEADLINE)
