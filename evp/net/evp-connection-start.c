@@ -169,6 +169,9 @@ evp_connecting_connector_cb (GSocket *connected,
 static void
 evp_connecting_connect (EvpConnecting *self)
 {
+  /* the end may have come when the names were known already, but we had not been told */
+  if (self->error == NULL)
+    g_cancellable_set_error_if_cancelled (self->stop, &self->error);
   if (self->error != NULL)
     {
       evp_connecting_fail (self, g_steal_pointer (&self->error));

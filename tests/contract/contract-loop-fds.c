@@ -548,6 +548,9 @@ case_regular_file_alone (Fixture *fixture)
   call_later (fixture, 0.01, finish_cb, fixture);
   drive (fixture);
   assert_log (fixture, "t");
+  /* a slow machine may have come to both timers at once */
+  for (int i = 0; n_read < 2 && i < 10; i++)
+    turn (fixture);
   g_assert_cmpuint (n_read, >=, 2);
   g_assert_true (evp_event_loop_remove_reader (fixture->loop, fd));
   close (fd);
