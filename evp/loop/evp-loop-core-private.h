@@ -91,6 +91,7 @@ struct _EvpLoopCore
 
   gpointer spare_task;        /* atomic; owned: see evp_loop_task_release() */
   gpointer scratch;           /* owned: see evp-loop-readiness.c */
+  gsize serial;               /* of no other loop, dead or alive, as an address may be */
   gpointer served_socket, served_state; /* while a callback for a socket runs: see get_state_on() in evp-loop-sockets.c */
   EvpOperation *spare_files;  /* owned, linked by `next`: see evp-loop-files.c */
   guint n_spare_files;

@@ -44,9 +44,11 @@ evp_loop_core_free (EvpHandlePool *pool)
 EvpLoopCore *
 evp_loop_core_new (EvpAbstractEventLoop *loop)
 {
+  static gsize last_serial = 0; /* atomic */
   EvpLoopCore *self = g_new0 (EvpLoopCore, 1);
 
   self->ref_count = 1;
+  self->serial = (gsize) g_atomic_pointer_add (&last_serial, 1) + 1;
   self->loop = loop;
   evp_handle_pool_init (&self->pool, evp_loop_core_free);
   evp_inbox_init (&self->inbox);

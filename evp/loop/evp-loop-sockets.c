@@ -25,6 +25,7 @@ typedef struct _EvpSockState EvpSockState;
 typedef struct
 {
   EvpOperation *operation;
+  gsize core_serial;       /* of the loop that it was made for; 0: one written elsewhere */
 
   /* while it is in use */
   EvpLoopTask *task;
@@ -273,7 +274,8 @@ begin (EvpAbstractEventLoop *loop,
        GAsyncReadyCallback   callback,
        gpointer              user_data)
 {
-  EvpSockState *state = get_state_on (evp_loop_peek_core (loop), socket);
+  EvpLoopCore *core = evp_loop_peek_core (loop);
+  EvpSockState *state = get_state_on (core, socket);
   EvpLoopTask *task = evp_loop_task_new (loop, loop, tag, cancellable, callback, user_data);
   EvpSockCall *call, **slot;
   EvpOperation *operation;
@@ -289,11 +291,13 @@ begin (EvpAbstractEventLoop *loop,
 
   slot = &state->calls[kind != EVP_OPERATION_RECV && kind != EVP_OPERATION_RECV_FROM && kind != EVP_OPERATION_ACCEPT];
   call = g_atomic_pointer_exchange (slot, NULL);
-  if (call != NULL && (call->operation->loop != loop || call->operation->fd != fd))
+  /* the loop may be another one at the same address; those that are written elsewhere tell nobody */
+  if (call != NULL && (core == NULL || call->core_serial != core->serial || call->operation->fd != fd))
     g_clear_pointer (&call, call_free);
   if (call == NULL)
     {
       call = g_new0 (EvpSockCall, 1);
+      call->core_serial = core != NULL ? core->serial : 0;
       call->operation = evp_operation_new (kind, fd, sock_done_cb, call);
       call->operation->flags = EVP_OPERATION_BORROWED;
     }

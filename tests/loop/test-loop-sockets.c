@@ -489,6 +489,79 @@ test_inside (Fixture      *fixture,
   close (inside.other_peer);
 }
 
+/* How many loops are made in the hope that one of them has the address of an earlier one. */
+#define N_LOOPS 64
+
+static EvpAbstractEventLoop *
+make_loop (const char *kind)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (EvpProactor) proactor = NULL;
+
+  if (g_str_equal (kind, "selector"))
+    return evp_selector_event_loop_new (NULL, NULL, NULL);
+  proactor = g_str_equal (kind, "gio") ? evp_gio_proactor_new () : evp_uring_proactor_new (&error);
+  g_assert_no_error (error);
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+}
+
+/* A message that is waited for. */
+static void
+receive_message (EvpAbstractEventLoop *loop,
+                 GSocket              *socket,
+                 int                   peer)
+{
+  g_auto (EvpTestAwait) await = { loop };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  evp_event_loop_sock_recvfrom_async (loop, socket, 64, NULL, evp_test_ready_cb, &await);
+  evp_test_run_ready (loop);
+  g_assert_null (await.result);
+  g_assert_cmpint (send (peer, "message", 7, MSG_NOSIGNAL), ==, 7);
+  bytes = evp_event_loop_sock_recvfrom_finish (loop, evp_test_await (&await), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), "message", 7);
+}
+
+/* Rules: K-18 */
+/* What a socket keeps of its last call is of no use to another loop, also to one that has its predecessor's address. */
+static void
+test_other_loop (gconstpointer kinds)
+{
+  const char * const *kind = kinds;
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  EvpTestDeadline *deadline = evp_test_deadline_start (60, "one socket on several loops");
+  EvpAbstractEventLoop *first = make_loop (kind[0]), *others[N_LOOPS] = { NULL };
+  gpointer address = first;
+  GSocket *socket;
+  int fds[2];
+  guint n = 0;
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  socket = new_socket (fds[0]);
+  receive_message (first, socket, fds[1]);
+  receive_message (first, socket, fds[1]);
+  g_assert_true (evp_event_loop_close (first, NULL));
+  g_assert_finalize_object (first);
+
+  do
+    others[n] = make_loop (kind[1]);
+  while ((gpointer) others[n++] != address && n < N_LOOPS);
+  receive_message (others[n - 1], socket, fds[1]);
+  receive_message (others[n - 1], socket, fds[1]);
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_assert_true (evp_event_loop_close (others[i], NULL));
+      g_assert_finalize_object (others[i]);
+    }
+  g_object_unref (socket);
+  close (fds[1]);
+  evp_test_deadline_stop (deadline);
+  evp_test_leaks_check (&leaks);
+}
+
 static void
 add (const char *name,
      void      (*test) (Fixture *, gconstpointer))
@@ -514,6 +587,21 @@ main (int    argc,
   add ("closed-and-reused", test_closed_and_reused);
   add ("results", test_results);
   add ("inside", test_inside);
+
+  {
+    static const char * const kinds[][2] = {
+      { "gio", "selector" }, { "selector", "gio" }, { "uring", "selector" }, { "selector", "uring" },
+      { "uring", "gio" }, { "gio", "uring" },
+    };
+    const guint n = evp_test_has_uring () ? G_N_ELEMENTS (kinds) : 2;
+
+    for (guint i = 0; i < n; i++)
+      {
+        g_autofree char *path = g_strdup_printf ("/evp/loop/sockets/other-loop/%s-%s", kinds[i][0], kinds[i][1]);
+
+        g_test_add_data_func (path, kinds[i], test_other_loop);
+      }
+  }
 
   return g_test_run ();
 }
