@@ -221,7 +221,7 @@ class DropTest(TestCase):
             future.add_done_callback(lambda future: seen.append(future.get_result()))
             loop.call_soon(future.set_result, [number])
             loop.call_later(0, lambda: None).cancel()
-        loop.call_later(0.001, loop.stop)
+        future.add_done_callback(lambda _future: loop.stop())  # the last one
         loop.run_forever()
         self.assertEqual(seen, [[number] for number in range(200)])
 
