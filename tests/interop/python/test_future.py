@@ -4,6 +4,7 @@
 import enum
 import gc
 import importlib.util
+import os
 import pathlib
 import threading
 import weakref
@@ -34,7 +35,7 @@ class FutureTest(TestCase):
     def test_values(self):
         thing = Thing()
         for value in (None, True, False, 0, -1, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, -2**63,
-                      2**63, -2**64, 2**200, 0.0, 1.5, float('inf'), '', 'text', 'naïve ☃', b'', b'\0bytes', [], [1, [2]], (1,),
+                      2**63, -2**64, 2**200, 0.0, 1.5, float('inf'), '', 'text', 'naïve ☃', 'a\0b', '☃\0', os.fsdecode(b'\xff'), b'', b'\0bytes', [], [1, [2]], (1,),
                       {'key': None}, {1, 2}, thing, Thing, len, Number.ONE, Evp.Error.FAILED, Evp.IOEvents.READ,
                       self.loop, Gio.File.new_for_path('/'), GLib.Variant('s', 'x'), GLib.Bytes.new(b'x'),
                       ValueError('as a value')):
@@ -48,6 +49,38 @@ class FutureTest(TestCase):
             self.assertTrue(future.done())
             self.assertFalse(future.cancelled())
             self.assertIsNone(future.exception())
+
+    # Rules: U-3
+    def test_cause(self):
+        """An exception comes out with the cause, and the context, that it was raised with."""
+        def fail():
+            try:
+                raise KeyError('cause')
+            except KeyError as error:
+                raise ValueError('effect') from error
+
+        async def fails(*_loop):
+            fail()
+
+        def fail_again():
+            try:
+                raise KeyError('cause')
+            except KeyError:
+                fail_again.error = ValueError('effect')
+                raise fail_again.error
+
+        future = self.loop.run_in_executor(fail)
+        for wait in (lambda: self.loop.run_until_complete(future), future.result,
+                     lambda: self.loop.run_until_complete(fails()), lambda: Evp.run(fails)):
+            with self.assertRaises(ValueError) as caught:
+                wait()
+            self.assertIsInstance(caught.exception.__cause__, KeyError)
+            self.assertIsInstance(caught.exception.__context__, KeyError)
+        future = self.loop.run_in_executor(fail_again)
+        with self.assertRaises(ValueError) as caught:
+            self.loop.run_until_complete(future)
+        self.assertIsInstance(caught.exception.__context__, KeyError)
+        self.assertFalse(caught.exception.__suppress_context__)
 
     # Rules: U-1
     def test_value_lives(self):

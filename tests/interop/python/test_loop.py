@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import weakref
 
 from evptest import PROLOGUE, Evp, GLib, TestCase, main
@@ -296,6 +297,21 @@ loop.close()
             loop.call_soon(self.seen.append, 'again')
             self.turn()
             self.assertEqual(self.seen.pop(), 'again')
+
+    # Rules: L-7, L-9
+    def test_refused_coroutine(self):
+        """A coroutine that cannot be run now does not begin."""
+        async def work():
+            self.seen.append('begun')
+
+        def run():
+            with self.assertError(Evp.Error.LOOP_RUNNING):
+                self.loop.run_until_complete(work())
+            self.loop.call_soon(self.loop.call_soon, self.loop.stop)
+
+        self.loop.call_soon(run)
+        self.loop.run_forever()
+        self.assertEqual(self.seen, [])
 
     # Rules: L-7, L-8, L-9, L-10
     def test_refused_runs(self):
@@ -594,7 +610,7 @@ Evp.run(main)
 
         with self.assertRaises(KeyError) as raised:
             Evp.run(fails)
-        self.assertTrue(raised.exception.__suppress_context__)  # the GLib.Error says nothing new
+        self.assertIsNone(raised.exception.__context__)  # the GLib.Error says nothing new
 
 
 class CtrlCTest(TestCase):
@@ -681,6 +697,63 @@ class CtrlCTest(TestCase):
         loop.run_forever()
         self.assertEqual(seen, [signal.SIGINT])
         loop.remove_signal_handler(signal.SIGINT)
+
+    # Rules: L-17
+    def test_raising_handlers(self):
+        """What a handler of signal.signal() raises while C waits comes out of the call that runs the loop."""
+        class Alarm(Exception):
+            pass
+
+        def handler(*_args):
+            raise kind(5)
+
+        before = signal.signal(signal.SIGUSR1, handler)
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
+        loop = self.new_loop()
+        running = []
+
+        def main(new):
+            running.append(new)
+            new.call_soon(ready.set)
+            return new.create_future()
+
+        def when_running():  # there is nothing of Python's then that the handler could interrupt
+            while not loop.is_running():
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        def when_ready():
+            ready.wait()
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        for kind in SystemExit, KeyboardInterrupt, Alarm:
+            for run, work in ((loop.run_forever, when_running),
+                              (lambda: loop.run_until_complete(loop.create_future()), when_running),
+                              (lambda: Evp.run(main), when_ready)):
+                if kind is Alarm and work is when_ready:
+                    continue  # it is for the exception handler while there is a callback
+                ready = threading.Event()
+                thread = threading.Thread(target=work)
+                thread.start()
+                with self.assertRaises(kind):
+                    run()
+                thread.join()
+                self.assertFalse(loop.is_running())
+                self.assertEqual(signal.set_wakeup_fd(-1), -1)
+        self.assertEqual([each.is_closed() for each in running], [True, True])
+
+    # Rules: L-17
+    def test_wakeup_fd_closed_meanwhile(self):
+        """A wakeup descriptor that goes while the loop runs is no longer put back."""
+        loop = self.new_loop()
+        left, right = socket.socketpair()
+        left.setblocking(False)
+        signal.set_wakeup_fd(left.fileno())
+        loop.call_soon(left.close)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        self.assertEqual(signal.set_wakeup_fd(-1), -1)
+        right.close()
 
     # Rules: L-17
     def test_other_handlers(self):

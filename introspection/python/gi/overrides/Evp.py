@@ -474,9 +474,25 @@ class _Run:
                         for code in (Evp.Error.LOOP_STOPPED, Evp.Error.CANCELLED, Evp.Error.FAILED)))
 
 
+def _woken(reader, previous, leave):
+    """What a signal wakes. Its handler runs when Python is entered: here, inside of try, and not in a function."""
+    while True:
+        try:
+            while True:
+                yield -1
+                with contextlib.suppress(OSError):
+                    numbers = reader.recv(256)
+                    if previous >= 0:
+                        os.write(previous, numbers)
+        except GeneratorExit:  # of close()
+            return
+        except BaseException as exception:  # pylint: disable=broad-except
+            leave(exception)
+
+
 @contextlib.contextmanager
-def _wakes_up_on_signals(context):
-    """Lets Python run its signal handlers while C waits on a main context."""
+def _wakes_up_on_signals(context, leave):
+    """Lets Python run its signal handlers while C waits on a main context; what they raise comes out."""
     if context is None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -487,25 +503,30 @@ def _wakes_up_on_signals(context):
         writer.setblocking(False)
         previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
-        def woken(_fd, _condition):
-            # to be here is enough: Python has run its handlers by now
-            with contextlib.suppress(OSError):
-                numbers = reader.recv(256)
-                if previous >= 0:
-                    os.write(previous, numbers)
-            return True
-
-        source = GLib.unix_fd_source_new(reader.fileno(), GLib.IOCondition.IN)
-        source.set_can_recurse(True)
-        GObject.source_set_closure(source, woken)
-        source.attach(context)
+        woken = _woken(reader, previous, leave)
+        next(woken)
+        source = Evp.TurnSource.new(context, reader.fileno())
+        source.set_callback(woken.__next__)
+        source.attach()
         try:
             yield
         finally:
-            source.destroy()
-            current = signal.set_wakeup_fd(previous)
+            source.set_callback(None)
+            try:
+                current = signal.set_wakeup_fd(previous)
+            except (ValueError, OSError):  # it has been closed meanwhile
+                current = signal.set_wakeup_fd(-1)
             if current != writer.fileno():  # somebody's who set it meanwhile
-                signal.set_wakeup_fd(current)
+                with contextlib.suppress(ValueError, OSError):
+                    signal.set_wakeup_fd(current)
+
+
+def _is_failure_of(future, error):
+    """Whether an error of C's is but what a future failed with."""
+    if not future.done() or future.cancelled():
+        return False
+    failure = future.exception()
+    return failure is not None and _gerror(failure).message == error.message
 
 
 @contextlib.contextmanager
@@ -515,7 +536,7 @@ def _running(loop, context):
     run = _thread.run = _Run(loop)
     try:
         # PyGObject's, so that main loops nested in a callback end, too
-        with _ossighelper.register_sigint_fallback(run.interrupt), _wakes_up_on_signals(context):
+        with _ossighelper.register_sigint_fallback(run.interrupt), _wakes_up_on_signals(context, run.leave_with):
             try:
                 yield run
             except GLib.Error as error:
@@ -539,17 +560,18 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
 
     def run_until_complete(self, future):
         """Runs until a future, or a coroutine, is done, and returns its result."""
-        if inspect.iscoroutine(future):
+        is_new = inspect.iscoroutine(future)
+        if is_new:
             future = self.create_task(future)
         with _running(self, self.dup_main_context()):
             try:
                 Evp.AbstractEventLoop.run_until_complete(self, future)
             except GLib.Error as error:
-                failure = future.exception() if future.done() and not future.cancelled() else None
-                if failure is not None and _gerror(failure).message == error.message:
-                    raise failure from None  # the future's own, as it was in Python
-                raise
-        return future.get_result()
+                if not _is_failure_of(future, error):
+                    if is_new and error.matches(Evp.Error.quark(), Evp.Error.LOOP_RUNNING):
+                        future.cancel()  # before it begins
+                    raise
+        return future.get_result()  # raises what it was in Python
 
     def set_debug(self, enabled):
         """Switches debug mode. From then on messages about slow callbacks name them."""
@@ -650,7 +672,7 @@ def run(main, *args):
 
         def start(loop):
             current.loop = loop
-            stack.enter_context(_wakes_up_on_signals(loop.dup_main_context()))
+            stack.enter_context(_wakes_up_on_signals(loop.dup_main_context(), current.leave_with))
             future = None
             try:
                 future = main(loop, *args)
@@ -671,11 +693,11 @@ def run(main, *args):
 
         try:
             Evp.run(start)
-        except GLib.Error as error:
-            if current.exception is None and futures and futures[0].done() and not futures[0].cancelled():
-                raise (futures[0].exception() or error) from None  # what it was in Python
-            raise
-    return futures[0].get_result()
+        except GLib.Error:
+            if (current.exception is not None or not futures or not futures[0].done() or futures[0].cancelled()
+                    or futures[0].exception() is None):
+                raise
+    return futures[0].get_result()  # raises what it was in Python
 
 
 _plain_classes('BaseEventLoop', 'SelectorEventLoop', 'ProactorEventLoop')
@@ -685,6 +707,14 @@ _fills_buffer(_classes[Evp.ProactorEventLoop], 'read_into', 'read')
 
 # Futures
 
+def _is_utf8(value):
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # of os.fsdecode()
+        return False
+    return True
+
+
 def _value(value):
     """What a GValue can hold of Python's values: everything, the rest as the object it is."""
     kind = type(value)
@@ -693,7 +723,10 @@ def _value(value):
             return value
         if -2**63 <= value < 2**63:
             return GObject.Value(GObject.TYPE_INT64, value)
-    elif (value is None or kind in (bool, float, str)
+    elif kind is str:
+        if (value.isascii() or _is_utf8(value)) and '\0' not in value:
+            return value
+    elif (value is None or kind in (bool, float)
           or isinstance(value, (GObject.Value, GObject.Object, GObject.GBoxed, GLib.Variant, GObject.GEnum,
                                 GObject.GFlags))):
         return value
@@ -757,10 +790,15 @@ class Future(Evp.Future):
         try:
             return _owned(method(self, *args))
         except GLib.Error as error:
-            exception, message = self.__dict__.get('_exception', (None, None))
-            if exception is not None and error.message == message:
-                raise exception from None
-            raise
+            exception = self._what_it_was(error)
+            if exception is error:
+                raise
+        raise exception  # not in there: it has a context, and perhaps a cause, of its own
+
+    def _what_it_was(self, error):
+        """What set_exception() was given, if C's error is what became of it."""
+        exception, message = self.__dict__.get('_exception', (None, None))
+        return exception if exception is not None and error.message == message else error
 
     result = get_result
 
@@ -769,9 +807,9 @@ class Future(Evp.Future):
         if not self.done() or self.cancelled():
             self.get_result()
         try:
-            self.get_result()
-        except BaseException as exception:  # pylint: disable=broad-except
-            return exception
+            Evp.Future.get_result(self)
+        except GLib.Error as error:
+            return self._what_it_was(error)
         return None
 
     def add_done_callback(self, callback, *args):
@@ -884,7 +922,11 @@ class _Task:
 
     def _run(self):
         try:
-            if inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CLOSED:
+            state = inspect.getcoroutinestate(self.coroutine)
+            if state == inspect.CORO_CLOSED:
+                return
+            if state == inspect.CORO_CREATED and self.future.cancelled():
+                self.coroutine.close()
                 return
             awaited = self.coroutine.send(None)
         except StopIteration as stop:
@@ -908,7 +950,8 @@ class _Task:
                     awaited.cancel()
             else:
                 self.coroutine.close()
-                self.future.set_exception(TypeError(f'{awaited!r} is no Evp.Future: it cannot be awaited here'))
+                with contextlib.suppress(GLib.Error):
+                    self.future.set_exception(TypeError(f'{awaited!r} is no Evp.Future: it cannot be awaited here'))
 
 
 # Selectors
