@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from typing import Any, Awaitable, Callable, Optional, Union
 
 from gi.module import get_introspection_module
+from gi.overrides import Evp as _override
 from gi.repository import Evp, Gio, GLib, GObject
 
 from ._loop import EventLoop
@@ -16,6 +18,10 @@ from ._loop import EventLoop
 
 def _error(code: Evp.Error, message: str) -> GLib.Error:
     return GLib.Error.new_literal(Evp.Error.quark(), message, code)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
@@ -45,10 +51,22 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
             self.loop.run_forever()
         except RuntimeError as error:
             raise _error(Evp.Error.LOOP_RUNNING, str(error)) from None
+        except BaseException as exception:  # pylint: disable=broad-except
+            run = getattr(_override._thread, 'run', None)
+            if run is None:
+                raise
+            if run.loop is not self:
+                run.leave_with(exception)
+            elif run.exception is None:
+                run.exception = exception  # there is no way for it through C
         return True
 
     def do_stop(self) -> None:
-        self.loop.stop()
+        loop = self._reference()
+        if loop is not None:
+            loop.stop()
+            if not loop.is_closed() and loop.is_running():
+                loop.call_soon_threadsafe(_nothing)  # it may be asleep, and this a signal's handler
 
     def do_is_running(self) -> bool:
         loop = self._reference()
@@ -68,7 +86,8 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
         return True
 
     def do_get_time_us(self) -> int:
-        return int(self.loop.time() * 1e6)
+        loop = self._reference()
+        return int((time.monotonic() if loop is None else loop.time()) * 1e6)
 
     def do_schedule(self, handle: Evp.Handle) -> bool:
         self.loop.call_soon(self._run, handle)
@@ -104,10 +123,13 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
         return not self.do_is_closed() and self.loop.remove_signal_handler(signum)
 
     def do_get_debug(self) -> bool:
-        return not self.do_is_closed() and self.loop.get_debug()
+        loop = self._reference()
+        return loop is not None and loop.get_debug()
 
     def do_set_debug(self, enabled: bool) -> None:
-        self.loop.set_debug(enabled)
+        loop = self._reference()
+        if loop is not None:
+            loop.set_debug(enabled)
 
     def do_dup_main_context(self) -> Optional[GLib.MainContext]:
         return getattr(self._reference(), '_context', None)

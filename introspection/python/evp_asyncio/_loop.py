@@ -281,6 +281,24 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     # Turns
 
+    def _turns(self) -> Iterator[int]:
+        """What the source calls is the ``__next__()`` of this.
+
+        A signal that comes while the context waits has its handler run when Python is entered again. Here that is inside
+        of ``try``; what it raises at the first instruction of a function, nobody could catch.
+        """
+        due = -1
+        while True:
+            try:
+                while True:
+                    yield due
+                    due = self._turn()
+            except GeneratorExit:  # of close()
+                return
+            except BaseException as exception:  # pylint: disable=broad-except
+                self._leave(exception)
+                due = -1
+
     def _turn(self) -> int:
         """One dispatch of the source; returns when the next one is due, for C."""
         if self._ended:
@@ -342,7 +360,9 @@ class EventLoop(asyncio.SelectorEventLoop):
 
         if scheduled:
             end = self.time() + self._clock_resolution
-            while scheduled and scheduled[0]._when < end:
+            while scheduled:
+                if scheduled[0]._when >= end:  # what is no number is due
+                    break
                 timer = heapq.heappop(scheduled)
                 timer._scheduled = False
                 ready.append(timer)
@@ -360,7 +380,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         if self._scheduled:
             when = self._scheduled[0]._when * 1e6
             if when < 9e18:
-                return max(math.ceil(when), 0)
+                return math.ceil(when) if when > 0 else 0
+            if math.isnan(when):
+                return 0
         return -1
 
     def _quit(self) -> None:
@@ -420,7 +442,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         heapq.heappush(self._scheduled, timer)
         timer._scheduled = True
         if self._idle and self._scheduled[0] is timer:
-            self._source.set_deadline(timer._when)
+            self._set_deadline(timer._when)
         return timer
 
     def call_at(self, when: float, callback: Callable, *args: Any, context: Any = None) -> asyncio.TimerHandle:
@@ -433,8 +455,14 @@ class EventLoop(asyncio.SelectorEventLoop):
             heapq.heappush(self._scheduled, timer)
             timer._scheduled = True
         if self._idle and self._scheduled[0] is timer:
-            self._source.set_deadline(when)
+            self._set_deadline(when)
         return timer
+
+    def _set_deadline(self, when: float) -> None:
+        if math.isnan(when):
+            self._source.wake()
+        else:
+            self._source.set_deadline(when)
 
     def stop(self) -> None:
         """Ends what runs the loop: run_forever(), or the application that drives it."""
@@ -573,7 +601,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         handle._priority = priority
         handle._source = None
         self._prioritized.add(handle)
-        if self._quits:
+        if self._source.is_attached():
             self._attach_prioritized(handle)
         return handle
 
@@ -693,7 +721,9 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def _attach(self) -> None:
         # the callback is here only for this long: C would keep the loop for ever
-        self._source.set_callback(self._turn)
+        turns = self._turns()
+        next(turns)
+        self._source.set_callback(turns.__next__)
         if self._due() == 0:
             self._source.wake()
         else:
@@ -749,6 +779,8 @@ class EventLoop(asyncio.SelectorEventLoop):
             return
         try:
             previous = self._set_wakeup_fd()
+            if previous == self._csock.fileno():  # of a handler that was added before, and may go now
+                previous = -1
         except (ValueError, OSError):  # no signals in this interpreter
             yield
             return

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from typing import Any, Optional
 
@@ -48,9 +49,13 @@ def policy_class() -> Optional[type]:
                     """The watcher that was set, or that of Evp's policy, or asyncio's default."""
                     if self._watcher is None and self.evp is not None:
                         try:
-                            self._watcher = ChildWatcher(self.evp.get_child_watcher())
+                            watcher = ChildWatcher(self.evp.get_child_watcher())
                         except GLib.Error as error:
                             raise RuntimeError(error.message) from None
+                        loop = self._local._loop
+                        if loop is not None and threading.current_thread() is threading.main_thread():
+                            watcher.attach_loop(loop)  # as asyncio does with its own
+                        self._watcher = watcher
                     return super().get_child_watcher()
 
     EventLoopPolicy.__module__ = __package__

@@ -60,6 +60,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: Optional[bool] = None,
         with asyncio.Runner(debug=debug, loop_factory=EventLoop) as runner:
             return runner.run(main)
 
+    if not asyncio.iscoroutine(main):
+        raise ValueError(f'a coroutine was expected, got {main!r}')
     loop = EventLoop()
     task = loop.create_task(main)
     task.add_done_callback(lambda _task: application.quit())

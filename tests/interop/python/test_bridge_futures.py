@@ -220,9 +220,43 @@ class TestAsEvp(evptest.TestCase):
         self.assertTrue(loop.is_closed())
         with self.assertError(Evp.Error.LOOP_CLOSED):
             evp.call_soon(print)
+        # what asyncio's loop can do when it is closed
+        with self.uncaught() as seen:
+            evp.stop()
+            self.assertGreater(evp.time(), 0)
+            evp.set_debug(True)
+            self.assertTrue(evp.get_debug() and loop.get_debug())
+            del loop
+            evp.stop()
+            evp.set_debug(False)
+            self.assertGreater(evp.time(), 0)
+            self.assertEqual((evp.get_debug(), evp.is_running(), evp.is_closed()), (False, False, True))
+        self.assertEqual(seen, [])
         reader.close()
         writer.close()
 
+    def test_stock_leaves(self):
+        """R7b, R8: what leaves stock asyncio's loop comes out of Evp's run_forever(), and so does Ctrl-C."""
+        program = '''
+import asyncio, os, signal, sys, threading
+import evp_asyncio
+
+loop = asyncio.SelectorEventLoop()
+evp = evp_asyncio.as_evp(loop)
+for start in evp.run_forever, lambda: evp.run_until_complete(evp.create_future()):
+    for end in (lambda: sys.exit(3), lambda: evp.call_soon(sys.exit),
+                threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start):
+        loop.call_soon(loop.call_later, 0.001, end)
+        try:
+            start()
+        except (SystemExit, KeyboardInterrupt) as exception:
+            print(type(exception).__name__, asyncio._get_running_loop())
+        print(loop.run_until_complete(asyncio.sleep(0.001, 'goes on')))
+loop.close()
+'''
+        _status, output, _errors = self.run_python(program)
+        self.assertEqual(output.splitlines(), [
+            'SystemExit None', 'goes on', 'SystemExit None', 'goes on', 'KeyboardInterrupt None', 'goes on'] * 2)
 
     def test_stock_processes(self):
         """R7b: what has no loop to ask for completes in stock asyncio's, too."""

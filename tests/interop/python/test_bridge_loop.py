@@ -332,6 +332,28 @@ class TestLoop(BridgeTestCase):
 
         self.run_loop(main())
 
+    def test_odd_times(self):
+        """R4, R9: what is long past, or no number, is due, and nothing has to wait for it."""
+        for past in float('-inf'), -1e300, -1, float('nan'):
+            for arm in self.loop.call_later, self.loop.call_at:
+                seen = []
+
+                def both(arm=arm, past=past, seen=seen):
+                    arm(past, lambda: (seen.append(past), self.loop.stop()))
+
+                # before the run, in a turn, and between two
+                arm(past, lambda: (seen.append(past), self.loop.stop()))
+                self.loop.run_forever()
+                self.loop.call_soon(both)
+                self.loop.run_forever()
+                self.add_source(GLib.Timeout(1), lambda *_: both())
+                self.loop.run_forever()
+                self.assertEqual(seen, [past] * 3)
+        for never in float('inf'), 1e300:
+            timer = self.loop.call_later(never, self.fail)
+            self.assertEqual(self.run_loop(asyncio.sleep(0.001, 'slept')), 'slept')
+            timer.cancel()
+
     def test_timers(self):
         """R5, R9: timers are asyncio's: in order, with arguments and context, cancelled or refused."""
         import contextvars
@@ -399,6 +421,13 @@ class TestLoop(BridgeTestCase):
             self.assertTrue(self.loop.remove_signal_handler(number))
             self.assertEqual(signal.getsignal(number), signal.SIG_DFL)
             signal.signal(number, before)
+        self.assertEqual(signal.set_wakeup_fd(-1), -1)
+
+        # added before the run, and removed inside
+        self.loop.add_signal_handler(signal.SIGUSR1, print)
+        self.loop.call_soon(self.loop.remove_signal_handler, signal.SIGUSR1)
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
         self.assertEqual(signal.set_wakeup_fd(-1), -1)
 
     def test_wakeup_fd(self):
@@ -472,6 +501,83 @@ except KeyboardInterrupt:
 '''
         _status, output, _errors = self.run_python(program)
         self.assertEqual(output.split(), ['forever', 'removed', 'busy', 'cancelled', 'run'])
+
+    def test_raising_handlers(self):
+        """R8, R12: what a signal handler raises while the loop sleeps comes out of the run, after the task has tidied up."""
+        program = '''
+import asyncio, os, signal, threading, time
+import evp_asyncio
+
+def send(number, loop):
+    def when_asleep():  # in a callback, it would be that which fails
+        while not loop._idle:
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+    threading.Thread(target=when_asleep).start()
+
+class Alarm(Exception):
+    pass
+
+def handler(number, frame):
+    raise kinds[number]
+
+kinds = {signal.SIGTERM: SystemExit(3), signal.SIGUSR1: Alarm()}
+for number in kinds:
+    signal.signal(number, handler)
+
+async def main(number):
+    send(number, asyncio.get_running_loop())
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print('tidied up')
+
+for number in signal.SIGTERM, signal.SIGUSR1:
+    try:
+        evp_asyncio.run(main(number))
+    except BaseException as exception:
+        print(exception is kinds[number])
+
+# the second Ctrl-C is for those who ignore the first
+async def stubborn():
+    send(signal.SIGINT, asyncio.get_running_loop())
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print('once')
+        send(signal.SIGINT, asyncio.get_running_loop())
+        await asyncio.Event().wait()
+
+try:
+    evp_asyncio.run(stubborn())
+except KeyboardInterrupt:
+    print('twice')
+
+# and it can be run again
+loop = evp_asyncio.EventLoop()
+for number in signal.SIGTERM, signal.SIGUSR1:
+    loop.call_soon(send, number, loop)
+    try:
+        loop.run_forever()
+    except BaseException as exception:
+        print(exception is kinds[number])
+print(loop.run_until_complete(asyncio.sleep(0.001, 'goes on')))
+loop.close()
+
+application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE)
+def activate(application):
+    application.hold()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(send, signal.SIGTERM, loop)
+application.connect('activate', activate)
+try:
+    evp_asyncio.run_application(application)
+except SystemExit:
+    print('application')
+'''
+        _status, output, _errors = self.run_python(program)
+        self.assertEqual(output.splitlines(), ['tidied up', 'True'] * 2 + ['once', 'twice', 'True', 'True', 'goes on',
+                                                                           'application'])
 
     def test_interrupt_nested(self):
         """R8, R12: Ctrl-C ends main loops that callbacks run, from the inside out; so does what else leaves a turn."""
@@ -694,6 +800,19 @@ loop.close()
         self.add_source(GLib.Idle(), nest)
         self.loop.run_forever()
         self.assertEqual(seen, ['soon'])
+
+        def nest_again(*_data):
+            with self.loop.paused():
+                self.loop.call_with_priority(GLib.PRIORITY_DEFAULT, seen.append, 'with priority')
+                while nested.get_context().iteration(False):
+                    pass
+                self.assertEqual(seen, ['soon'])
+                self.loop.call_with_priority(GLib.PRIORITY_DEFAULT, seen.append, 'once')
+            self.loop.call_with_priority(GLib.PRIORITY_LOW, self.loop.stop)
+
+        self.add_source(GLib.Idle(), nest_again)
+        self.loop.run_forever()
+        self.assertEqual(sorted(seen[1:]), ['once', 'with priority'])
 
     def test_stop_and_restart(self):
         """R16: stop() before the run makes one turn; nothing stays in the context; the loop can run again."""
@@ -1062,6 +1181,16 @@ class TestApplication(evptest.TestCase):
 
         self.assertIn(evp_asyncio.run(cancelled(), application=self.application(quit)), ('tidied up', None))
 
+    def test_no_coroutine(self):
+        """R19: run() wants a coroutine, and makes nothing before it has one."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            for application in None, self.application(lambda _application: None):
+                with self.assertRaisesRegex(ValueError, 'a coroutine was expected'):
+                    evp_asyncio.run(asyncio.sleep, application=application)
+            gc.collect()
+        self.assertEqual([str(warning.message) for warning in caught if 'unclosed' in str(warning.message)], [])
+
     def test_interrupt(self):
         """R12, R15: Ctrl-C ends an application that sleeps."""
         _status, output, _errors = self.run_python('''
@@ -1163,6 +1292,13 @@ class TestInstalled(evptest.TestCase):
 
         self.assertEqual(asyncio.run(main()), (context, context, 3))
         self.assertEqual(asyncio.get_child_watcher().evp, watcher)
+
+        # one that needs a loop gets the policy's
+        for kind in (Evp.SafeChildWatcher, Evp.FastChildWatcher):
+            watcher = kind()
+            self.addCleanup(watcher.close)
+            evp_asyncio.install(Policy())
+            self.assertEqual(asyncio.run(main()), (context, context, 3))
 
     def test_import(self):
         """R19, R20: importing never warns, and says what is missing in a Python that it does not know."""
