@@ -107,6 +107,7 @@ struct _EvpSubprocess
 
   GQueue waiters;        /* of EvpLoopTask: for the exit */
   GQueue closed_waiters; /* the same: for the streams too */
+  gulong loop_closed_id; /* while there are some: the connection to the loop's signal "closed" */
 };
 
 G_DEFINE_FINAL_TYPE (EvpSubprocess, evp_subprocess, G_TYPE_OBJECT)
@@ -139,6 +140,14 @@ evp_subprocess_clear_pidfd (EvpSubprocess *self)
   g_clear_pointer (&self->pidfd, evp_os_shared_fd_unref);
 }
 
+static void
+evp_subprocess_forget_loop (EvpSubprocess *self)
+{
+  if (self->loop_closed_id != 0)
+    g_signal_handler_disconnect (self->loop, self->loop_closed_id);
+  self->loop_closed_id = 0;
+}
+
 static gboolean
 evp_subprocess_pipes_ended (EvpSubprocess *self)
 {
@@ -164,6 +173,7 @@ evp_subprocess_check_closed (EvpSubprocess *self)
     evp_pipe_output_stream_watch_hang_up (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream));
   if (!evp_subprocess_pipes_ended (self))
     return;
+  evp_subprocess_forget_loop (self);
   while ((task = g_queue_pop_head (&self->closed_waiters)) != NULL)
     {
       evp_loop_task_return_int (task, TRUE);
@@ -250,6 +260,34 @@ evp_subprocess_fail_waiters (EvpSubprocess *self,
     }
 }
 
+static void
+evp_subprocess_loop_closed_cb (EvpAbstractEventLoop *loop,
+                               EvpSubprocess        *self)
+{
+  g_object_ref (self);
+  evp_subprocess_forget_loop (self);
+  evp_subprocess_fail_waiters (self, &self->closed_waiters);
+  g_object_unref (self);
+}
+
+/* Whoever waits for a stream waits for ever once its loop is closed. */
+static void
+evp_subprocess_mind_loop (EvpSubprocess *self)
+{
+  GSignalQuery query = { 0 };
+  guint signal_id;
+
+  if (self->loop_closed_id != 0)
+    return;
+  /* loops written elsewhere need not have it */
+  signal_id = g_signal_lookup ("closed", G_OBJECT_TYPE (self->loop));
+  if (signal_id == 0)
+    return;
+  g_signal_query (signal_id, &query);
+  if (query.n_params == 0 && query.return_type == G_TYPE_NONE)
+    self->loop_closed_id = g_signal_connect (self->loop, "closed", G_CALLBACK (evp_subprocess_loop_closed_cb), self);
+}
+
 /* The handler has done its work, or has been dropped. */
 static void
 evp_subprocess_handler_gone (gpointer user_data)
@@ -275,8 +313,12 @@ evp_subprocess_wait_cancel_cb (EvpLoopTask *task,
 
   if (!g_queue_remove (&self->waiters, task) && !g_queue_remove (&self->closed_waiters, task))
     return;
-  if (g_queue_is_empty (&self->closed_waiters) && self->stdin_stream != NULL)
-    evp_pipe_output_stream_ignore_hang_up (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream));
+  if (g_queue_is_empty (&self->closed_waiters))
+    {
+      evp_subprocess_forget_loop (self);
+      if (self->stdin_stream != NULL)
+        evp_pipe_output_stream_ignore_hang_up (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream));
+    }
   evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                   "%s", _("Operation was cancelled"));
   g_object_unref (task);
@@ -293,7 +335,8 @@ evp_subprocess_queue_waiter (EvpSubprocess *self,
   if (g_cancellable_is_cancelled (cancellable))
     evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED,
                                     "%s", _("Operation was cancelled"));
-  else if (self->unwatched)
+  else if (self->unwatched
+           || (evp_event_loop_is_closed (self->loop) && !(self->published && evp_subprocess_pipes_ended (self))))
     evp_loop_task_return_error (task, evp_subprocess_unwatched_error (self));
   else
     {
@@ -356,6 +399,7 @@ evp_subprocess_finalize (GObject *object)
   EvpSubprocess *self = EVP_SUBPROCESS (object);
 
   evp_subprocess_clear_pidfd (self);
+  evp_subprocess_forget_loop (self);
   g_clear_object (&self->loop);
 
   G_OBJECT_CLASS (evp_subprocess_parent_class)->finalize (object);
@@ -555,13 +599,28 @@ evp_subprocess_publish_cb (gpointer user_data)
   evp_subprocess_publish (user_data);
 }
 
+/* It has been published, or the loop was closed first. */
+static void
+evp_subprocess_publish_gone (gpointer user_data)
+{
+  EvpSubprocess *self = user_data;
+
+  if (!self->published)
+    {
+      self->unwatched = TRUE;
+      evp_subprocess_fail_waiters (self, &self->waiters);
+      evp_subprocess_fail_waiters (self, &self->closed_waiters);
+    }
+  g_object_unref (self);
+}
+
 void
 evp_subprocess_announce (EvpSubprocess *self)
 {
   self->announced = TRUE;
   if (self->ended)
     evp_event_loop_call_soon (self->loop, evp_subprocess_publish_cb,
-                              g_object_ref (self), g_object_unref, NULL);
+                              g_object_ref (self), evp_subprocess_publish_gone, NULL);
 }
 
 void
@@ -851,6 +910,8 @@ evp_subprocess_wait_closed_async (EvpSubprocess      *self,
                             cancellable, callback, user_data);
   evp_subprocess_queue_waiter (self, &self->closed_waiters, task);
   evp_subprocess_check_closed (self);
+  if (!g_queue_is_empty (&self->closed_waiters))
+    evp_subprocess_mind_loop (self);
 }
 
 /**

@@ -979,6 +979,100 @@ test_loop_closed_while_waiting (Fixture      *f,
 }
 
 static void
+ended_started_cb (GObject      *source,
+                  GAsyncResult *result,
+                  gpointer      user_data)
+{
+  Closing *closing = user_data;
+
+  closing->child = evp_subprocess_launch_finish (EVP_EVENT_LOOP (source), result, &closing->start_error);
+  g_assert_no_error (closing->start_error);
+  /* it has ended already, which the next turn would tell */
+  evp_subprocess_wait_async (closing->child, NULL, closing_waited_cb, closing);
+  evp_event_loop_stop (EVP_EVENT_LOOP (source));
+}
+
+static void
+ended_body_cb (gpointer user_data)
+{
+  const char *argv[] = { evp_test_child_path (), "exit", "6", NULL };
+  gpointer *args = user_data;
+  Fixture *f = args[0];
+
+  f->own->immediate = TRUE;
+  evp_subprocess_launch_async (f->loop, own (f), argv, NULL, NULL, NULL, ended_started_cb, args[1]);
+}
+
+/* Rules: L-13, Q-7, Q-11 */
+static void
+test_loop_closed_before_the_news (Fixture      *f,
+                                  gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Closing closing = { 0 };
+  gpointer args[] = { f, &closing };
+
+  evp_event_loop_call_soon (f->loop, ended_body_cb, args, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_run_forever (f->loop, &error));
+  g_assert_no_error (closing.wait_error);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing.wait_error);
+  /* nor does anybody wait for ever who asks later */
+  evp_subprocess_wait_async (closing.child, NULL, closing_waited_cb, &closing);
+  while (closing.wait_error == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing.wait_error);
+  g_assert_finalize_object (closing.child);
+}
+
+static void
+closing_streams_closed_cb (GObject      *source,
+                           GAsyncResult *result,
+                           gpointer      user_data)
+{
+  evp_subprocess_wait_closed_finish (EVP_SUBPROCESS (source), result, &((Closing *) user_data)->wait_error);
+}
+
+static void
+unread_body_cb (gpointer user_data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+  gpointer *args = user_data;
+  Closing *closing = args[1];
+  Fixture *f = args[0];
+
+  closing->child = evp_test_start (f->loop, f->watcher, options, NULL, "exit", "0", NULL);
+  evp_subprocess_wait_closed_async (closing->child, NULL, closing_streams_closed_cb, closing);
+  g_assert_cmpint (evp_test_wait (f->loop, closing->child, NULL), ==, 0);
+}
+
+/* Rules: L-13, Q-9, Q-10 */
+static void
+test_loop_closed_before_the_streams (Fixture      *f,
+                                     gconstpointer data)
+{
+  Closing closing = { 0 };
+  gpointer args[] = { f, &closing };
+
+  /* the child has ended, but nobody reads what it may have said */
+  evp_test_run_in_loop (f->loop, unread_body_cb, args);
+  g_assert_no_error (closing.wait_error);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing.wait_error);
+  evp_subprocess_wait_closed_async (closing.child, NULL, closing_streams_closed_cb, &closing);
+  while (closing.wait_error == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing.wait_error);
+  g_assert_finalize_object (closing.child);
+}
+
+static void
 thread_body_cb (gpointer user_data)
 {
   Fixture *f = user_data;
@@ -1080,6 +1174,8 @@ main (int    argc,
     { "threads", test_threads, TRUE },
     { "loop-closed-while-starting", test_loop_closed_while_starting, TRUE },
     { "loop-closed-while-waiting", test_loop_closed_while_waiting, TRUE },
+    { "loop-closed-before-the-news", test_loop_closed_before_the_news, TRUE },
+    { "loop-closed-before-the-streams", test_loop_closed_before_the_streams, TRUE },
     { "closed-loop", test_closed_loop, TRUE },
   };
 
