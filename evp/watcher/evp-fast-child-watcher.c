@@ -92,7 +92,8 @@ quick (EvpWatchTable *table,
 
       /* in one step with what add_handler() does, which therefore finds it either running or in the stash */
       g_mutex_lock (&table->lock);
-      found = evp_os_wait_reap_any (&pid, &end.returncode, &end.cpu_time);
+      /* nor is anybody's child taken once a callback has closed or detached the watcher */
+      found = table->loop != NULL && evp_os_wait_reap_any (&pid, &end.returncode, &end.cpu_time);
       if (found)
         {
           EvpWatch *watch = g_hash_table_lookup (table->watches, GINT_TO_POINTER (pid));

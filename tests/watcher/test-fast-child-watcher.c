@@ -218,6 +218,41 @@ test_in_callback (Fixture      *f,
   g_assert_cmpuint (evp_base_child_watcher_get_n_handlers (EVP_BASE_CHILD_WATCHER (f->watcher)), ==, 0);
 }
 
+static void
+close_in_callback_cb (GPid     pid,
+                      int      returncode,
+                      gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  evp_child_watcher_close (f->watcher);
+  evp_event_loop_stop (f->loop);
+}
+
+/* Rules: W-8, W-34 */
+static void
+test_close_in_callback (Fixture      *f,
+                        gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  GPid pid, stranger;
+
+  evp_child_watcher_enter (f->watcher);
+  pid = evp_test_spawn_child ("pause", NULL);
+  evp_child_watcher_add_child_handler (f->watcher, pid, close_in_callback_cb, f, NULL, &error);
+  g_assert_no_error (error);
+  evp_child_watcher_exit (f->watcher);
+  /* both have ended when the signal is handled, the watcher's own first */
+  kill (pid, SIGKILL);
+  wait_for_zombie (pid);
+  stranger = evp_test_spawn_child ("exit", "3", NULL);
+  wait_for_zombie (stranger);
+  test_loop_run (f->loop);
+  /* a watcher that is closed takes no child any more */
+  g_assert_cmpint (waitpid (stranger, NULL, 0), ==, stranger);
+  assert_warned (f->n_warnings, 0, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -234,6 +269,7 @@ main (int   argc,
   ADD ("close", test_close);
   ADD ("nobodys", test_nobodys);
   ADD ("in-callback", test_in_callback);
+  ADD ("close-in-callback", test_close_in_callback);
 
   return g_test_run ();
 }
