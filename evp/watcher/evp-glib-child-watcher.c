@@ -124,8 +124,8 @@ source_came_too_late (GSource *source,
          && !g_child_watch_funcs.check (source); /* which has the status if it reaped already */
 }
 
-/* FALSE if the watch has left the table meanwhile, or does so now because its child is lost. */
-static gboolean
+/* The watch may have left the table meanwhile, or does so now because its child is lost. */
+static void
 glib_watch_start (GLibWatch    *self,
                   GMainContext *context)
 {
@@ -155,7 +155,6 @@ glib_watch_start (GLibWatch    *self,
   g_source_unref (source);
   if (lost != NULL)
     evp_watch_tell (lost, EVP_WAIT_LOST, 0);
-  return live;
 }
 
 static void
@@ -178,7 +177,9 @@ glib_watch_moved (EvpWatch *watch)
       return;
     }
   g_mutex_lock (&watch->table->lock);
-  same = self->source != NULL && g_source_get_context (self->source) == context;
+  /* the source of a context that is gone has none */
+  same = self->source != NULL && !g_source_is_destroyed (self->source)
+         && g_source_get_context (self->source) == context;
   g_mutex_unlock (&watch->table->lock);
   if (!same)
     glib_watch_start (self, context);

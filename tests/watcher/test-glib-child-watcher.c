@@ -99,6 +99,38 @@ test_bare_loop (void)
   test_watcher_free (watcher);
 }
 
+/* Rules: W-2, W-40, W-57 */
+static void
+test_closed_loop (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a child whose loop was closed");
+  guint n_warnings = evp_warn_runtime_get_count ();
+  EvpAbstractEventLoop *first = test_loop_new (), *second = test_loop_new ();
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child dropped = { 0 }, child = { .stop = second };
+
+  test_attach (watcher, first);
+  dropped.pid = child.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (watcher, &dropped);
+  test_attach (watcher, NULL);
+  evp_event_loop_close (first, NULL);
+  g_object_unref (first);
+  assert_warned (n_warnings, 1, dropped.pid);
+  g_assert_cmpint (dropped.n_destroyed, ==, 1);
+
+  /* the first goes now, its context too, and with that GLib's source; the next loop gets another */
+  test_attach (watcher, second);
+  test_add (watcher, &child);
+  kill (child.pid, SIGTERM);
+  test_loop_run (second);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  g_assert_cmpint (dropped.n_calls, ==, 0);
+  assert_warned (n_warnings, 1, 0);
+  test_watcher_free (watcher);
+  test_loop_close (second);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -110,6 +142,7 @@ main (int   argc,
   g_test_add_func ("/evp/watcher/glib-child-watcher/beside-gsubprocess", test_beside_gsubprocess);
 
   g_test_add_func ("/evp/watcher/glib-child-watcher/bare-loop", test_bare_loop);
+  g_test_add_func ("/evp/watcher/glib-child-watcher/closed-loop", test_closed_loop);
 
   return g_test_run ();
 }
