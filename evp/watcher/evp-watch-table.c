@@ -123,7 +123,9 @@ evp_watch_table_bind (EvpWatchTable   *self,
 {
   g_autoptr (EvpAbstractEventLoop) loop = evp_child_handler_dup_loop (handler);
 
-  if (loop == NULL)
+  gboolean bound = loop != NULL;
+
+  if (!bound)
     {
       loop = evp_watch_table_dup_loop (self, NULL);
       if (loop == NULL)
@@ -134,13 +136,14 @@ evp_watch_table_bind (EvpWatchTable   *self,
                                  "before, or attach the watcher"));
           return FALSE;
         }
-      evp_child_handler_set_loop (handler, loop);
     }
   if (evp_event_loop_is_closed (loop))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED, _("The event loop is closed; make a new one"));
       return FALSE;
     }
+  if (!bound)
+    evp_child_handler_set_loop (handler, loop);
   return TRUE;
 }
 

@@ -168,6 +168,14 @@ test_replaced (Fixture      *f,
   sigaction (SIGCHLD, &now, NULL);
 }
 
+/* Rules: W-14, W-40 */
+static void
+test_closed_attached_loop (Fixture      *f,
+                           gconstpointer data)
+{
+  test_refuses_closed_loop (f->watcher);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -181,6 +189,7 @@ main (int   argc,
   ADD ("attach-thread", test_attach_thread);
   ADD ("restore", test_restore);
   ADD ("replaced", test_replaced);
+  ADD ("closed-loop", test_closed_attached_loop);
 
   return g_test_run ();
 }

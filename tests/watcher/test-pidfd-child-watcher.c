@@ -309,6 +309,38 @@ test_no_pidfds (void)
   g_test_skip (reason);
 }
 
+/* Rules: W-2, W-54 */
+static void
+test_same_handler (Fixture      *f,
+                   gconstpointer data)
+{
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+  Child child = { .stop = f->loop };
+
+  /* one that takes its own place is still wanted */
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  handler = evp_child_handler_new (child.pid, f->loop, child_cb, &child, child_destroy_cb);
+  for (int i = 0; i < 2; i++)
+    {
+      g_assert_true (evp_child_watcher_add_handler (f->watcher, child.pid, handler, &error));
+      g_assert_no_error (error);
+    }
+  kill (child.pid, SIGTERM);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+}
+
+/* Rules: W-14, W-40 */
+static void
+test_closed_attached_loop (Fixture      *f,
+                           gconstpointer data)
+{
+  test_refuses_closed_loop (f->watcher);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -330,6 +362,8 @@ main (int   argc,
   ADD ("foreign-thread", test_foreign_thread);
   ADD ("bare-loop", test_bare_loop);
   ADD ("active", test_active);
+  ADD ("closed-loop", test_closed_attached_loop);
+  ADD ("same-handler", test_same_handler);
 
   return g_test_run ();
 }

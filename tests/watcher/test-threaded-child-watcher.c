@@ -254,6 +254,36 @@ test_exit (void)
   g_test_trap_assert_passed ();
 }
 
+/* Rules: W-6, W-32, W-47 */
+static void
+test_again (Fixture      *f,
+            gconstpointer data)
+{
+  Child child = { .stop = f->loop };
+
+  /* the thread of a child that has ended does not wait for the next one of that number */
+  test_attach (f->watcher, f->loop);
+  child.pid = evp_test_spawn_child ("exit", "4", NULL);
+  test_add (f->watcher, &child);
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.returncode, ==, 4);
+  wait_for_threads (f->leaks.threads);
+  test_add (f->watcher, &child);
+  child.n_destroyed = 0;
+  test_loop_run (f->loop);
+  g_assert_cmpint (child.n_calls, ==, 2);
+  g_assert_cmpint (child.returncode, ==, EVP_RETURNCODE_LOST);
+  assert_warned (f->n_warnings, 1, child.pid);
+}
+
+/* Rules: W-14, W-40 */
+static void
+test_closed_attached_loop (Fixture      *f,
+                           gconstpointer data)
+{
+  test_refuses_closed_loop (f->watcher);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -268,6 +298,8 @@ main (int   argc,
   ADD ("close", test_close);
   ADD ("without-pidfds", test_without_pidfds);
   ADD ("no-threads-left", test_no_threads_left);
+  ADD ("closed-loop", test_closed_attached_loop);
+  ADD ("again", test_again);
   g_test_add_func ("/evp/watcher/threaded-child-watcher/exit", test_exit);
 
   return g_test_run ();

@@ -203,6 +203,32 @@ fixture_tear_down_threads (Fixture      *f,
   fixture_tear_down (f, data);
 }
 
+/* A watcher that is attached to a loop that has been closed since refuses a child, and lets its handler be. */
+static inline void
+test_refuses_closed_loop (EvpAbstractChildWatcher *watcher)
+{
+  EvpAbstractEventLoop *loop = test_loop_new ();
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n_warnings = evp_warn_runtime_get_count ();
+  Child child = { 0 };
+
+  test_attach (watcher, loop);
+  evp_event_loop_close (loop, &error);
+  g_assert_no_error (error);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  handler = evp_child_handler_new (child.pid, NULL, child_cb, &child, child_destroy_cb);
+  g_assert_false (evp_child_watcher_add_handler (watcher, child.pid, handler, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_assert_null (evp_child_handler_get_loop (handler));
+  g_assert_cmpint (child.n_destroyed, ==, 0);
+  g_assert_false (evp_child_watcher_remove_child_handler (watcher, child.pid));
+  kill_and_reap (child.pid);
+  test_attach (watcher, NULL);
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, n_warnings);
+  g_assert_finalize_object (loop);
+}
+
 /* Whether the last warning speaks of a pid. */
 static inline void
 assert_warned (guint n_before,
