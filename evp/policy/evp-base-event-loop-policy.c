@@ -140,7 +140,10 @@ make_child_watcher (gpointer user_data,
     g_set_object (&loop, evp_running_loop_get ());
   if (loop != NULL && !evp_event_loop_is_closed (loop)
       && !evp_child_watcher_attach_loop (watcher, loop, error))
-    return NULL;
+    {
+      evp_child_watcher_close (watcher);
+      return NULL;
+    }
   return g_steal_pointer (&watcher);
 }
 

@@ -583,6 +583,96 @@ test_watcher_made_in_main_thread (void)
   close_and_unref (loop);
 }
 
+static gpointer
+watcher_beside_loop_thread (gpointer user_data)
+{
+  EvpAbstractEventLoopPolicy *policy = user_data;
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop = evp_event_loop_policy_new_event_loop (policy, &error);
+  EvpAbstractChildWatcher *watcher;
+
+  g_assert_no_error (error);
+  evp_event_loop_policy_set_event_loop (policy, loop, &error);
+  g_assert_no_error (error);
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  close_and_unref (loop);
+  return watcher;
+}
+
+/* Rules: P-29, P-31 */
+static void
+test_watcher_made_in_worker (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy =
+      g_object_new (EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY, "child-watcher-type", EVP_TYPE_TEST_WATCHER, NULL);
+  g_autoptr (EvpAbstractChildWatcher) watcher =
+      g_thread_join (g_thread_new ("worker", watcher_beside_loop_thread, policy));
+
+  /* the loop of a worker is not everybody's */
+  g_assert_cmpuint (EVP_TEST_WATCHER (watcher)->n_attached, ==, 0);
+}
+
+/* A watcher that cannot be attached, which counts how often it is closed. Its objects float, as some toolkits' do. */
+typedef GInitiallyUnowned FloatingWatcher;
+typedef GInitiallyUnownedClass FloatingWatcherClass;
+
+static guint n_floating_closed;
+
+static void
+floating_watcher_close (EvpAbstractChildWatcher *watcher)
+{
+  n_floating_closed++;
+}
+
+static void
+floating_watcher_iface_init (EvpAbstractChildWatcherInterface *iface)
+{
+  iface->close = floating_watcher_close;
+}
+
+GType floating_watcher_get_type (void);
+
+G_DEFINE_TYPE_WITH_CODE (FloatingWatcher, floating_watcher, G_TYPE_INITIALLY_UNOWNED,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_CHILD_WATCHER, floating_watcher_iface_init))
+
+static void
+floating_watcher_class_init (FloatingWatcherClass *klass)
+{
+}
+
+static void
+floating_watcher_init (FloatingWatcher *self)
+{
+}
+
+/* Rules: P-29, W-8 */
+static void
+test_watcher_refuses_loop (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy =
+      g_object_new (EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY, "child-watcher-type", floating_watcher_get_type (), NULL);
+  EvpAbstractChildWatcher *watcher;
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop;
+
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_false (g_object_is_floating (watcher));
+  evp_event_loop_policy_set_child_watcher (policy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_floating_closed, ==, 1);
+  g_assert_finalize_object (watcher);
+
+  /* what is given up is closed, too */
+  loop = evp_event_loop_policy_get_event_loop (policy, &error);
+  g_assert_no_error (error);
+  g_assert_null (evp_event_loop_policy_get_child_watcher (policy, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  g_assert_cmpuint (n_floating_closed, ==, 2);
+  close_and_unref (loop);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -606,5 +696,7 @@ main (int    argc,
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-race", test_watcher_race);
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-made-in-main-thread",
                    test_watcher_made_in_main_thread);
+  g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-made-in-worker", test_watcher_made_in_worker);
+  g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-refuses-loop", test_watcher_refuses_loop);
   return g_test_run ();
 }

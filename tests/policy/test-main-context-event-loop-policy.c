@@ -5,6 +5,7 @@
 #include "evp/evp.h"
 
 #include "support/evp-test-support.h"
+#include "support/evp-test-watcher.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -181,6 +182,52 @@ test_running (void)
   close_and_unref (data.main_loop);
 }
 
+static void
+unset_in_callback (gpointer user_data)
+{
+  Data *data = user_data;
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_policy_set_event_loop (data->policy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_null (evp_event_loop_policy_get_event_loop (data->policy, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NO_EVENT_LOOP);
+  evp_event_loop_stop (data->main_loop);
+}
+
+/* Rules: P-12, P-17 */
+static void
+test_unset_while_running (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a loop that stops itself");
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_main_context_event_loop_policy_new ();
+  g_autoptr (GError) error = NULL;
+  Data data = { policy, evp_event_loop_policy_new_event_loop (policy, &error) };
+
+  g_assert_no_error (error);
+  evp_event_loop_call_soon (data.main_loop, unset_in_callback, &data, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_run_forever (data.main_loop, &error));
+  close_and_unref (data.main_loop);
+}
+
+/* Rules: P-29, P-39 */
+static void
+test_watcher (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy =
+      g_object_new (EVP_TYPE_MAIN_CONTEXT_EVENT_LOOP_POLICY, "child-watcher-type", EVP_TYPE_TEST_WATCHER, NULL);
+  g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop = get_loop (policy);
+
+  /* made in the main thread, it belongs to the loop of the default context */
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_true (EVP_TEST_WATCHER (watcher)->loop == loop);
+  close_and_unref (loop);
+}
+
 /* Rules: P-26 */
 static void
 test_missing_loop_error (void)
@@ -234,6 +281,8 @@ main (int    argc,
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/default-context-outlives-worker",
                    test_default_context_outlives_worker);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/running", test_running);
+  g_test_add_func ("/evp/policy/main-context-event-loop-policy/unset-while-running", test_unset_while_running);
+  g_test_add_func ("/evp/policy/main-context-event-loop-policy/watcher", test_watcher);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/missing-loop-error", test_missing_loop_error);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/fork", test_fork);
   return g_test_run ();
