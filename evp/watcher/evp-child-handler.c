@@ -197,14 +197,12 @@ warn_closed (EvpChildHandler      *self,
 static void
 evp_child_handler_drop_for (EvpChildHandler      *self,
                             EvpAbstractEventLoop *loop, /* (nullable): only if it is in this one */
-                            gboolean              posted_only,
                             gboolean              here)
 {
   Closure closure;
 
   g_mutex_lock (&self->lock);
-  if ((self->state != STATE_PENDING && self->state != STATE_POSTED)
-      || (posted_only && self->state != STATE_POSTED) || (loop != NULL && self->loop != loop))
+  if ((self->state != STATE_PENDING && self->state != STATE_POSTED) || (loop != NULL && self->loop != loop))
     {
       g_mutex_unlock (&self->lock);
       return;
@@ -223,7 +221,7 @@ posted_cb (gpointer user_data)
 {
   EvpChildHandler *self = user_data;
 
-  evp_child_handler_drop_for (self, NULL, TRUE, FALSE);
+  evp_child_handler_drop_for (self, NULL, FALSE);
   g_object_unref (self);
 }
 
@@ -235,7 +233,7 @@ closed_cb (EvpAbstractEventLoop *loop,
 
   /* the thread that closes a loop is the loop's */
   g_object_ref (self);
-  evp_child_handler_drop_for (self, loop, FALSE, TRUE);
+  evp_child_handler_drop_for (self, loop, TRUE);
   g_object_unref (self);
 }
 
@@ -380,7 +378,7 @@ evp_child_handler_guard (EvpChildHandler *self)
 
   /* between the caller's look and ours */
   if (loop != NULL && evp_event_loop_is_closed (loop))
-    evp_child_handler_drop_for (self, loop, FALSE, FALSE);
+    evp_child_handler_drop_for (self, loop, FALSE);
 }
 
 void
@@ -397,7 +395,7 @@ evp_child_handler_run_here (EvpChildHandler *self,
 void
 evp_child_handler_drop (EvpChildHandler *self)
 {
-  evp_child_handler_drop_for (self, NULL, FALSE, FALSE);
+  evp_child_handler_drop_for (self, NULL, FALSE);
 }
 
 /**

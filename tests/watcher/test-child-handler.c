@@ -223,6 +223,36 @@ test_moved (void)
   test_loop_close (second);
 }
 
+static gpointer
+invoke_lost_thread (gpointer handler)
+{
+  evp_child_handler_invoke_lost (handler, evp_child_handler_get_pid (handler));
+  return NULL;
+}
+
+/* Rules: W-2, W-6 */
+static void
+test_twice (void)
+{
+  guint n_warnings = evp_warn_runtime_get_count ();
+  EvpAbstractEventLoop *loop = test_loop_new ();
+  Child child = { .pid = 4711, .stop = loop };
+  EvpChildHandler *handler = evp_child_handler_new (4711, loop, child_cb, &child, child_destroy_cb);
+
+  /* who comes second has nothing to say, even while the callback is on its way */
+  g_thread_join (g_thread_new ("invoke", invoke_thread, handler));
+  g_thread_join (g_thread_new ("invoke-lost", invoke_lost_thread, handler));
+  g_assert_false (evp_child_handler_get_lost (handler));
+  g_assert_cmpint (evp_child_handler_get_returncode (handler), ==, -9);
+  test_loop_run (loop);
+  test_loop_turn (loop);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, -9);
+  assert_warned (n_warnings, 0, 0);
+  g_assert_finalize_object (handler);
+  test_loop_close (loop);
+}
+
 /* Rules: W-2, W-3, W-6 */
 static void
 test_outcome (void)
@@ -290,6 +320,7 @@ main (int   argc,
   g_test_add_func ("/evp/watcher/child-handler/lost", test_lost);
   g_test_add_func ("/evp/watcher/child-handler/loop-closed", test_loop_closed);
   g_test_add_func ("/evp/watcher/child-handler/moved", test_moved);
+  g_test_add_func ("/evp/watcher/child-handler/twice", test_twice);
   g_test_add_func ("/evp/watcher/child-handler/outcome", test_outcome);
   g_test_add_func ("/evp/watcher/child-handler/unused", test_unused);
 
