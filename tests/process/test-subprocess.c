@@ -668,6 +668,15 @@ test_closed_stdin (Fixture      *f,
       g_assert_cmpint (evp_test_wait (f->loop, same, NULL), ==, 0);
     }
   g_assert_cmpint (fcntl (0, F_GETFD), ==, -1);
+  /* nor what somebody else has there for himself */
+  g_assert_no_errno (pipe2 (pair, O_CLOEXEC));
+  g_assert_cmpint (pair[0], ==, 0);
+  {
+    g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, NULL, "wait", NULL);
+
+    g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, 0);
+  }
+  close (pair[1]);
   g_assert_cmpint (dup2 (saved, 0), ==, 0);
   close (saved);
 }

@@ -531,6 +531,29 @@ test_extension (void)
   g_assert_true (G_OBJECT_TYPE (policy) == selfish_policy_get_type ());
 }
 
+/* Rules: P-1 */
+static void
+test_abstract_extension (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_setenv ("EVP_POLICY", "unfinished", TRUE);
+      g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, 0);
+      g_unsetenv ("EVP_POLICY");
+      g_test_trap_assert_passed ();
+      return;
+    }
+  /* a name that stands for nothing that could be made is as good as unknown */
+  g_type_ensure (EVP_TYPE_BASE_EVENT_LOOP_POLICY);
+  g_assert_nonnull (g_io_extension_point_implement (EVP_EVENT_LOOP_POLICY_EXTENSION_POINT_NAME,
+                                                    EVP_TYPE_BASE_EVENT_LOOP_POLICY, "unfinished", 0));
+  policy = evp_get_event_loop_policy ();
+  g_assert_true (G_OBJECT_TYPE (policy) == EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY);
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, 1);
+}
+
 /* Rules: P-7, P-41 */
 static void
 test_loop_only_policy (void)
@@ -598,6 +621,7 @@ main (int    argc,
     { "environment", test_environment },
     { "environment-unknown", test_environment_unknown },
     { "extension", test_extension },
+    { "abstract-extension", test_abstract_extension },
   };
 
   g_test_init (&argc, &argv, NULL);

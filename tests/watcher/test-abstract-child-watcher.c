@@ -34,7 +34,7 @@ empty_init (Empty *self)
 {
 }
 
-/* One from scratch, as a language would write it: it remembers a handler, and forgets to say why it fails. */
+/* One from scratch, as a language would write it: it remembers a handler, and forgets that, or why, it has failed. */
 typedef struct
 {
   GObject parent;
@@ -51,10 +51,8 @@ scratch_add_handler (EvpAbstractChildWatcher *watcher,
 {
   Scratch *self = (Scratch *) watcher;
 
-  if (self->fail)
-    return FALSE;
   g_set_object (&self->handler, handler);
-  return TRUE;
+  return !self->fail;
 }
 
 static void
@@ -138,6 +136,9 @@ test_scratch (void)
   g_assert_false (evp_child_watcher_add_child_handler (watcher, 4711, child_cb, &child, child_destroy_cb, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);
   g_assert_cmpint (child.n_destroyed, ==, 2);
+  /* what has failed is over, though the class has kept the handler */
+  evp_child_handler_invoke (self->handler, 4711, 6);
+  g_assert_cmpint (child.n_calls, ==, 1);
   g_clear_object (&self->handler);
   g_object_unref (self);
 }

@@ -57,6 +57,8 @@ static void
 test_stash (Fixture      *f,
             gconstpointer data)
 {
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
   Child child = { 0 };
 
   evp_child_watcher_enter (f->watcher);
@@ -65,7 +67,12 @@ test_stash (Fixture      *f,
   reap_all (f);
   /* reaped, and nobody has asked yet */
   g_assert_cmpint (waitpid (child.pid, NULL, WNOHANG), ==, -1);
-  test_add (f->watcher, &child);
+  handler = evp_child_handler_new (child.pid, NULL, child_cb, &child, child_destroy_cb);
+  evp_child_watcher_add_handler (f->watcher, child.pid, handler, &error);
+  g_assert_no_error (error);
+#ifdef __linux__
+  g_assert_cmpfloat (evp_child_handler_get_cpu_time (handler), >=, 0);
+#endif
   g_assert_cmpint (child.n_calls, ==, 1);
   g_assert_cmpint (child.returncode, ==, 9);
   g_assert_cmpint (child.n_destroyed, ==, 1);
