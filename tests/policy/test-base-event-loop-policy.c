@@ -613,6 +613,25 @@ test_watcher_made_in_worker (void)
   g_assert_cmpuint (EVP_TEST_WATCHER (watcher)->n_attached, ==, 0);
 }
 
+/* Rules: P-10, P-29 */
+static void
+test_watcher_beside_closed_loop (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy =
+      g_object_new (EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY, "child-watcher-type", EVP_TYPE_TEST_WATCHER, NULL);
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop = evp_event_loop_policy_get_event_loop (policy, &error);
+  g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
+
+  g_assert_no_error (error);
+  evp_event_loop_close (loop, &error);
+  g_assert_no_error (error);
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (EVP_TEST_WATCHER (watcher)->n_attached, ==, 0);
+  g_object_unref (loop);
+}
+
 /* A watcher that cannot be attached, which counts how often it is closed. Its objects float, as some toolkits' do. */
 typedef GInitiallyUnowned FloatingWatcher;
 typedef GInitiallyUnownedClass FloatingWatcherClass;
@@ -697,6 +716,8 @@ main (int    argc,
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-made-in-main-thread",
                    test_watcher_made_in_main_thread);
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-made-in-worker", test_watcher_made_in_worker);
+  g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-beside-closed-loop",
+                   test_watcher_beside_closed_loop);
   g_test_add_func ("/evp/policy/base-event-loop-policy/watcher-refuses-loop", test_watcher_refuses_loop);
   return g_test_run ();
 }

@@ -211,6 +211,38 @@ test_unset_while_running (void)
   close_and_unref (data.main_loop);
 }
 
+static void
+ask_for_another_context (gpointer user_data)
+{
+  Data *data = user_data;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  EvpAbstractEventLoop *other;
+
+  g_main_context_push_thread_default (context);
+  other = get_loop (data->policy);
+  g_main_context_pop_thread_default (context);
+  g_assert_true (other != data->main_loop);
+  assert_context (other, context);
+  close_and_unref (other);
+  evp_event_loop_stop (data->main_loop);
+}
+
+/* Rules: P-39 */
+static void
+test_other_context_while_running (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a loop that stops itself");
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_main_context_event_loop_policy_new ();
+  g_autoptr (GError) error = NULL;
+  Data data = { policy, evp_event_loop_policy_new_event_loop (policy, &error) };
+
+  g_assert_no_error (error);
+  evp_event_loop_call_soon (data.main_loop, ask_for_another_context, &data, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_run_forever (data.main_loop, &error));
+  close_and_unref (data.main_loop);
+}
+
 /* Rules: P-29, P-39 */
 static void
 test_watcher (void)
@@ -282,6 +314,8 @@ main (int    argc,
                    test_default_context_outlives_worker);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/running", test_running);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/unset-while-running", test_unset_while_running);
+  g_test_add_func ("/evp/policy/main-context-event-loop-policy/other-context-while-running",
+                   test_other_context_while_running);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/watcher", test_watcher);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/missing-loop-error", test_missing_loop_error);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/fork", test_fork);

@@ -320,12 +320,21 @@ test_nested (Fixture      *f,
     }
 }
 
+static void
+count_cb (GObject    *object,
+          GParamSpec *pspec,
+          gpointer    user_data)
+{
+  ++*(guint *) user_data;
+}
+
 /* Rules: Q-13, W-6, Z-39 */
 static void
 test_lost (Fixture      *f,
            gconstpointer data)
 {
   g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, own (f), NULL, NULL, "exit", "0", NULL);
+  guint n_notified = 0;
   gboolean lost;
   int returncode, pid;
 
@@ -333,12 +342,14 @@ test_lost (Fixture      *f,
   g_assert_false (lost);
   g_assert_cmpint (returncode, ==, EVP_RETURNCODE_NONE);
   g_assert_cmpint (pid, ==, f->own->pid);
+  g_signal_connect (child, "notify::lost", G_CALLBACK (count_cb), &n_notified);
   reap (f->own->pid);
   evp_child_handler_invoke_lost (f->own->handler, f->own->pid);
   g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, EVP_RETURNCODE_LOST);
   g_object_get (child, "lost", &lost, "returncode", &returncode, NULL);
   g_assert_true (lost);
   g_assert_true (evp_subprocess_get_lost (child));
+  g_assert_cmpuint (n_notified, ==, 1);
   g_assert_cmpint (returncode, ==, EVP_RETURNCODE_LOST);
 }
 
@@ -551,7 +562,8 @@ test_user (Fixture      *f,
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
       return;
     }
-  evp_subprocess_options_set_groups (options, (guint[]) { 65534 }, 1);
+  /* one that nobody has by himself */
+  evp_subprocess_options_set_groups (options, (guint[]) { 65534, 65533 }, 2);
   evp_subprocess_options_set_stdout (options, EVP_STDIO_PIPE);
   {
     const char *argv[] = { "/bin/sh", "-c", "id -u; id -g; id -G", NULL };
@@ -560,7 +572,7 @@ test_user (Fixture      *f,
 
     g_assert_no_error (error);
     text = evp_test_communicate (f->loop, child, NULL, NULL, NULL);
-    g_assert_cmpstr (text, ==, "65534\n65534\n65534\n");
+    g_assert_cmpstr (text, ==, "65534\n65534\n65534 65533\n");
   }
 }
 

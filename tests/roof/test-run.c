@@ -403,8 +403,18 @@ main_in_default_context (EvpAbstractEventLoop *loop,
                          gpointer              user_data)
 {
   g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (loop);
+  g_autoptr (GMainContext) other_context = NULL;
+  g_autoptr (EvpAbstractEventLoop) other = NULL;
+  g_autoptr (GError) error = NULL;
 
   g_assert_true (context == g_main_context_default ());
+  /* that was for this loop only */
+  other = evp_new_event_loop (&error);
+  g_assert_no_error (error);
+  other_context = evp_event_loop_dup_main_context (other);
+  g_assert_true (other_context != context);
+  evp_event_loop_close (other, &error);
+  g_assert_no_error (error);
   return main_returns (loop, user_data);
 }
 

@@ -220,7 +220,20 @@ test_moved (void)
   g_assert_cmpint (child.returncode, ==, 3);
   assert_warned (n_warnings, 0, 0);
   g_clear_object (&handler);
-  test_loop_close (second);
+
+  /* it is the loop that it has moved to whose end it minds */
+  first = test_loop_new ();
+  child = (Child) { .pid = 1 };
+  handler = evp_child_handler_new (1, first, child_cb, &child, child_destroy_cb);
+  evp_child_handler_guard (handler);
+  evp_child_handler_set_loop (handler, second);
+  test_loop_close (first);
+  g_assert_cmpint (child.n_destroyed, ==, 0);
+  evp_event_loop_close (second, NULL);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+  assert_warned (n_warnings, 1, 1);
+  g_clear_object (&handler);
+  g_assert_finalize_object (second);
 }
 
 static gpointer

@@ -168,6 +168,29 @@ test_replaced (Fixture      *f,
   sigaction (SIGCHLD, &now, NULL);
 }
 
+/* Rules: W-8, W-14, W-41 */
+static void
+test_attach_fails (Fixture      *f,
+                   gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit former;
+  Child child = { 0 };
+
+  /* closed, and without a descriptor for the helper thread: it stays closed */
+  evp_child_watcher_close (f->watcher);
+  former = exhaust_fds ();
+  g_assert_false (evp_child_watcher_attach_loop (f->watcher, f->loop, &error));
+  setrlimit (RLIMIT_NOFILE, &former);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+  g_clear_error (&error);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  g_assert_false (evp_child_watcher_add_child_handler (f->watcher, child.pid, child_cb, &child, child_destroy_cb,
+                                                       &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_WATCHER_CLOSED);
+  kill_and_reap (child.pid);
+}
+
 /* Rules: W-14, W-40 */
 static void
 test_closed_attached_loop (Fixture      *f,
@@ -189,6 +212,7 @@ main (int   argc,
   ADD ("attach-thread", test_attach_thread);
   ADD ("restore", test_restore);
   ADD ("replaced", test_replaced);
+  ADD ("attach-fails", test_attach_fails);
   ADD ("closed-loop", test_closed_attached_loop);
 
   return g_test_run ();
