@@ -108,20 +108,22 @@ signal_cb (int        signum,
   int saved_errno = errno;
   TableEntry *entry = &table[signum];
   pid_t pid = getpid ();
+  /* only SIGCHLD is passed on: any other signal that arrives meanwhile is not nested in anything */
+  int depth = signum == SIGCHLD ? chain_depth : 0;
   Chain *current;
   Chain chain = { NULL };
 
   g_atomic_int_inc (&entry->running);
   /* a nested call is the same delivery once more */
-  if (chain_depth == 0)
+  if (depth == 0)
     for (Subscription *s = g_atomic_pointer_get (&entry->subscriptions); s != NULL; s = g_atomic_pointer_get (&s->next))
       if (s->subscriber->owner == pid && s->subscriber->owner_generation == evp_os_fork_generation ())
         {
           g_atomic_int_inc (&s->subscriber->counts[signum]);
           wake (s->subscriber);
         }
-  current = g_atomic_pointer_get (chain_depth == 0 ? &entry->chain : &entry->nested_chain);
-  if (current != NULL && chain_depth < 2)
+  current = g_atomic_pointer_get (depth == 0 ? &entry->chain : &entry->nested_chain);
+  if (current != NULL && depth < 2)
     chain = *current;
   /* counted out before the foreign handler is called: it may take long, or never come back */
   (void) g_atomic_int_dec_and_test (&entry->running);

@@ -17,6 +17,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+# include <sys/syscall.h>
+#endif
 
 static gboolean
 is_readable (EvpOsSignalSubscriber *subscriber)
@@ -341,6 +344,37 @@ test_foreign_handler_that_chains (void)
   signal (SIGCHLD, SIG_DFL);
 }
 
+/* Whoever is interrupted by something else in the middle of it. */
+static void
+raising_cb (int signum)
+{
+  plain_calls++;
+  raise (SIGUSR1);
+}
+
+/* Rules: G-5, W-64 */
+static void
+test_other_signal_meanwhile (void)
+{
+  g_autoptr (GError) error = NULL;
+  EvpOsSignalSubscriber *self;
+
+  signal (SIGCHLD, raising_cb);
+  self = subscriber_for (SIGCHLD);
+  g_assert_true (evp_os_signal_subscribe (self, SIGUSR1, &error));
+  g_assert_no_error (error);
+
+  /* the second one arrives inside the handler that we pass the first one on to */
+  plain_calls = 0;
+  raise (SIGCHLD);
+  g_assert_cmpint (plain_calls, ==, 1);
+  g_assert_cmpuint (evp_os_signal_take_count (self, SIGCHLD), ==, 1);
+  g_assert_cmpuint (evp_os_signal_take_count (self, SIGUSR1), ==, 1);
+
+  evp_os_signal_subscriber_free (self);
+  signal (SIGCHLD, SIG_DFL);
+}
+
 /* Rules: W-64, Z-28 */
 static void
 test_sigchld_chains (void)
@@ -372,6 +406,37 @@ test_sigchld_chains (void)
   g_assert_cmpint (info_code, ==, CLD_KILLED);
   g_assert_cmpuint (evp_os_signal_take_count (self, SIGCHLD), >=, 1);
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+
+  evp_os_signal_subscriber_free (self);
+  signal (SIGCHLD, SIG_DFL);
+}
+
+static sigset_t mask_in_handler;
+
+static void
+mask_cb (int signum)
+{
+  plain_calls++;
+  pthread_sigmask (SIG_BLOCK, NULL, &mask_in_handler);
+}
+
+/* Rules: W-64, Z-28 */
+static void
+test_sigchld_keeps_mask (void)
+{
+  struct sigaction previous = { .sa_handler = mask_cb };
+  EvpOsSignalSubscriber *self;
+
+  /* whoever must not be interrupted by SIGUSR2 is not, now that we call it */
+  sigemptyset (&previous.sa_mask);
+  sigaddset (&previous.sa_mask, SIGUSR2);
+  g_assert_cmpint (sigaction (SIGCHLD, &previous, NULL), ==, 0);
+  self = subscriber_for (SIGCHLD);
+  plain_calls = 0;
+  sigemptyset (&mask_in_handler);
+  raise (SIGCHLD);
+  g_assert_cmpint (plain_calls, ==, 1);
+  g_assert_cmpint (sigismember (&mask_in_handler, SIGUSR2), ==, 1);
 
   evp_os_signal_subscriber_free (self);
   signal (SIGCHLD, SIG_DFL);
@@ -454,6 +519,18 @@ test_fork (void)
     }
   assert_child_succeeds (pid);
   g_assert_false (is_readable (self));
+
+#ifdef __linux__
+  /* nor if the C library knows nothing of the child */
+  pid = (pid_t) syscall (SYS_clone, (long) SIGCHLD, NULL, NULL, NULL, NULL);
+  if (pid == 0)
+    {
+      kill (getpid (), SIGUSR1);
+      _exit (is_readable (self) ? 1 : 0);
+    }
+  assert_child_succeeds (pid);
+  g_assert_false (is_readable (self));
+#endif
 
 #ifndef __SANITIZE_THREAD__ /* which, after a fork, keeps back even the signals of raise() */
   /* a subscriber of the child's own hears, and the inherited one is of no use but can be freed */
@@ -577,7 +654,9 @@ main (int    argc,
   g_test_add_func ("/evp/os/signal/puts-back", test_puts_back);
   g_test_add_func ("/evp/os/signal/foreign-handler-stays", test_foreign_handler_stays);
   g_test_add_func ("/evp/os/signal/foreign-handler-that-chains", test_foreign_handler_that_chains);
+  g_test_add_func ("/evp/os/signal/other-signal-meanwhile", test_other_signal_meanwhile);
   g_test_add_func ("/evp/os/signal/sigchld-chains", test_sigchld_chains);
+  g_test_add_func ("/evp/os/signal/sigchld-keeps-mask", test_sigchld_keeps_mask);
   g_test_add_func ("/evp/os/signal/errno-survives", test_errno_survives);
   g_test_add_func ("/evp/os/signal/sigchld-ignored-before", test_sigchld_ignored_before);
   g_test_add_func ("/evp/os/signal/fork", test_fork);
