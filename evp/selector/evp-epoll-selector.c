@@ -122,10 +122,9 @@ evp_epoll_selector_select (EvpSelector *self,
   gint64 left = evp_selector_timeout_to_ns (timeout);
   gint64 deadline = evp_selector_deadline (left);
 
-  if (!evp_selector_table_check_open (&priv->table, error))
+  if (!evp_selector_table_begin_select (&priv->table, error))
     return NULL;
 
-  evp_selector_table_begin_select (&priv->table);
   for (;;)
     {
       guint n_before = priv->table.ready->len;

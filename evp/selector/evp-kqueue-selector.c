@@ -246,10 +246,9 @@ evp_kqueue_selector_select (EvpSelector *self,
   gint64 deadline = evp_selector_deadline (left);
   int saved_errno;
 
-  if (!evp_selector_table_check_open (&priv->table, error))
+  if (!evp_selector_table_begin_select (&priv->table, error))
     return NULL;
 
-  evp_selector_table_begin_select (&priv->table);
   saved_errno = evp_kqueue_selector_use (priv);
 
   if (priv->n_never_blocks > 0)

@@ -146,10 +146,9 @@ evp_poll_selector_select (EvpSelector *self,
   gint64 deadline = evp_selector_deadline (left);
   int n;
 
-  if (!evp_selector_table_check_open (&priv->table, error))
+  if (!evp_selector_table_begin_select (&priv->table, error))
     return NULL;
 
-  evp_selector_table_begin_select (&priv->table);
   if (priv->stale)
     evp_poll_selector_fill (priv);
 

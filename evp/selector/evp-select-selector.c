@@ -112,10 +112,9 @@ evp_select_selector_select (EvpSelector *self,
   int n_fds = 0;
   int n;
 
-  if (!evp_selector_table_check_open (&priv->table, error))
+  if (!evp_selector_table_begin_select (&priv->table, error))
     return NULL;
 
-  evp_selector_table_begin_select (&priv->table);
   do
     {
       struct timespec ts = { left / EVP_NSEC_PER_SEC, left % EVP_NSEC_PER_SEC };

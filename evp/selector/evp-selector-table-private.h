@@ -42,8 +42,9 @@ void            evp_selector_table_remove       (EvpSelectorTable  *self,
                                                  int                fd);
 /* All keys, each referenced, no free function (as a slot returns it); NULL after close. O(n) */
 GPtrArray      *evp_selector_table_get_map      (EvpSelectorTable  *self);
-/* Before a kernel call: no key is ready any longer. */
-void            evp_selector_table_begin_select (EvpSelectorTable  *self);
+/* Before a kernel call: no key is ready any longer. FALSE: closed, maybe by what this has dropped. */
+gboolean        evp_selector_table_begin_select (EvpSelectorTable  *self,
+                                                 GError           **error);
 /* What the kernel says about a key; directions that it is not watched for are ignored. */
 void            evp_selector_table_add_ready    (EvpSelectorTable  *self,
                                                  EvpSelectorKey    *key,

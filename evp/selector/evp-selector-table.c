@@ -118,16 +118,24 @@ evp_selector_table_get_map (EvpSelectorTable *self)
   return map;
 }
 
-void
-evp_selector_table_begin_select (EvpSelectorTable *self)
+gboolean
+evp_selector_table_begin_select (EvpSelectorTable *self,
+                                 GError          **error)
 {
-  /* the last reference to a key may run anything, so what was ready is dropped last */
-  g_autoptr (GPtrArray) last = g_steal_pointer (&self->ready);
+  GPtrArray *last;
 
+  if (!evp_selector_table_check_open (self, error))
+    return FALSE;
+
+  last = g_steal_pointer (&self->ready);
   self->ready = g_ptr_array_new_with_free_func (g_object_unref);
   self->selects++;
   for (guint i = 0; i < last->len; i++)
     EVP_SELECTOR_KEY (g_ptr_array_index (last, i))->ready_events = EVP_IO_EVENTS_NONE;
+
+  /* the last reference to a key may run anything, also what closes the selector */
+  g_ptr_array_unref (last);
+  return evp_selector_table_check_open (self, error);
 }
 
 void

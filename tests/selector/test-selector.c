@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-error.h"
 #include "evp/selector/evp-poll-selector.h"
+#include "evp/selector/evp-select-selector.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -260,6 +261,58 @@ test_names_for_bindings (void)
   g_assert_finalize_object (g_steal_pointer (&key));
 }
 
+static void
+close_selector_cb (gpointer  data,
+                   GObject  *where_the_object_was)
+{
+  evp_selector_close (data);
+}
+
+static void
+check_close_inside (EvpSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GValue) value = G_VALUE_INIT;
+  EvpSelectorKey *key;
+  GPtrArray *ready;
+  int fds[2];
+
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  g_value_init (&value, G_TYPE_OBJECT);
+  g_value_take_object (&value, g_object_new (EVP_TYPE_SELECTOR_KEY, NULL));
+  g_object_weak_ref (g_value_get_object (&value), close_selector_cb, selector);
+  key = evp_selector_register (selector, fds[0], EVP_IO_EVENTS_READ, &value, &error);
+  g_assert_no_error (error);
+  g_object_unref (key);
+  g_value_unset (&value);
+
+  ready = evp_selector_select (selector, 0, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (ready->len, ==, 1);
+  g_ptr_array_unref (ready);
+  g_assert_true (evp_selector_unregister (selector, fds[0], &error));
+  g_assert_no_error (error);
+
+  /* what was found by the last select is what held the data, and the end of that closes the selector */
+  g_assert_null (evp_selector_select (selector, 0, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_assert_null (evp_selector_get_map (selector));
+  g_assert_cmpint (evp_selector_get_fd (selector), ==, -1);
+  g_assert_finalize_object (selector);
+  close (fds[0]);
+  close (fds[1]);
+}
+
+/* Rules: S-11 */
+static void
+test_close_inside (void)
+{
+  check_close_inside (evp_selector_new_default ());
+  check_close_inside (evp_poll_selector_new ());
+  check_close_inside (evp_select_selector_new ());
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -270,6 +323,7 @@ main (int   argc,
   g_test_add_func ("/evp/selector/selector/slots-without-reason", test_slots_without_reason);
   g_test_add_func ("/evp/selector/selector/chain-up", test_chain_up);
   g_test_add_func ("/evp/selector/selector/names-for-bindings", test_names_for_bindings);
+  g_test_add_func ("/evp/selector/selector/close-inside", test_close_inside);
 
   return g_test_run ();
 }
