@@ -368,7 +368,7 @@ evp_executor_get_max_workers (EvpExecutor *self)
  *
  * May be called from any thread. O(1).
  *
- * Returns: whether it was shut down
+ * Returns: whether it was shut down, or belongs to the process from before a `fork()`
  *
  * Since: 1.0
  */
@@ -378,6 +378,9 @@ evp_executor_is_shut_down (EvpExecutor *self)
   gboolean shut_down;
 
   g_return_val_if_fail (EVP_IS_EXECUTOR (self), TRUE);
+
+  if (self->pool->fork_generation != evp_os_fork_generation ())
+    return TRUE; /* and perhaps somebody in the parent held the lock */
 
   g_mutex_lock (&self->pool->lock);
   shut_down = self->pool->shut_down;

@@ -683,7 +683,9 @@ test_fork (Fixture      *fixture,
 
       /* its threads are in the parent: an error, no hanging */
       evp_executor_shutdown (fixture->executor, TRUE);
-      _exit (refused == NULL && g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED) ? 0 : 1);
+      if (refused != NULL || !g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED))
+        _exit (1);
+      _exit (evp_executor_is_shut_down (fixture->executor) ? 0 : 2);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_true (WIFEXITED (status));
