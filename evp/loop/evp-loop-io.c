@@ -449,7 +449,13 @@ harvest_generic (EvpLoopIo *self)
           && (entry->tag->revents & G_IO_NVAL) != 0)
         report_stale (self, fd);
       else
-        queued += queue_events (self, fd, evp_selector_key_get_ready_events (key));
+        {
+          /* one that was written elsewhere may say more than it was asked for, or nothing: neither is a surplus event */
+          EvpIOEvents events = evp_selector_key_get_ready_events (key) & entry->registered;
+
+          if (events != EVP_IO_EVENTS_NONE)
+            queued += queue_events (self, fd, events);
+        }
     }
   return queued;
 }

@@ -103,6 +103,108 @@ test_asked_once (void)
   evp_test_leaks_check (&leaks);
 }
 
+/* A selector that lists what is not ready, too, and says of some of it what nobody asked for. */
+#define TEST_TYPE_CHATTY_SELECTOR (test_chatty_selector_get_type ())
+G_DECLARE_FINAL_TYPE (TestChattySelector, test_chatty_selector, TEST, CHATTY_SELECTOR, EvpPollSelector)
+
+struct _TestChattySelector
+{
+  EvpPollSelector parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (TestChattySelector, test_chatty_selector, EVP_TYPE_POLL_SELECTOR)
+
+static GPtrArray *
+test_chatty_selector_select (EvpSelector *selector,
+                             double       timeout,
+                             GError     **error)
+{
+  g_autoptr (GPtrArray) map = evp_selector_get_map (selector);
+  GPtrArray *keys = EVP_SELECTOR_CLASS (test_chatty_selector_parent_class)->select (selector, timeout, error);
+
+  for (guint i = 0; keys != NULL && i < map->len; i++)
+    {
+      EvpSelectorKey *key = g_ptr_array_index (map, i);
+
+      if (evp_selector_key_get_ready_events (key) != EVP_IO_EVENTS_NONE)
+        continue;
+      if (evp_selector_key_get_fd (key) % 2 == 0)
+        evp_selector_key_set_ready_events (key, EVP_IO_EVENTS_WRITE);
+      g_ptr_array_add (keys, g_object_ref (key));
+    }
+  return keys;
+}
+
+static void
+test_chatty_selector_class_init (TestChattySelectorClass *klass)
+{
+  EVP_SELECTOR_CLASS (klass)->select = test_chatty_selector_select;
+}
+
+static void
+test_chatty_selector_init (TestChattySelector *self)
+{
+}
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  int pipes[4][2];
+  guint n_calls;
+} Relay;
+
+/* Passes the byte on to the next pipe. */
+static void
+relay_cb (int      fd,
+          gpointer user_data)
+{
+  Relay *relay = user_data;
+  char byte;
+
+  g_assert_cmpint (fd, ==, relay->pipes[relay->n_calls][0]);
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+  if (++relay->n_calls == G_N_ELEMENTS (relay->pipes))
+    evp_event_loop_stop (relay->loop);
+  else
+    g_assert_cmpint (write (relay->pipes[relay->n_calls][1], &byte, 1), ==, 1);
+}
+
+/* Rules: F-1, S-7 */
+static void
+test_chatty_selector (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "readers that were not ready at first");
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  g_autoptr (GError) error = NULL;
+  EvpSelector *selector = g_object_new (TEST_TYPE_CHATTY_SELECTOR, NULL);
+  Relay relay = { 0 };
+
+  relay.loop = evp_selector_event_loop_new (selector, NULL, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (relay.pipes); i++)
+    {
+      g_assert_no_errno (pipe2 (relay.pipes[i], O_CLOEXEC));
+      g_assert_true (evp_event_loop_add_reader (relay.loop, relay.pipes[i][0], relay_cb, &relay, NULL, &error));
+      g_assert_no_error (error);
+    }
+  g_assert_cmpint (write (relay.pipes[0][1], "x", 1), ==, 1);
+
+  /* those that were listed without being ready are still watched when they are */
+  g_assert_true (evp_event_loop_run_forever (relay.loop, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (relay.n_calls, ==, G_N_ELEMENTS (relay.pipes));
+
+  g_assert_true (evp_event_loop_close (relay.loop, &error));
+  g_assert_finalize_object (relay.loop);
+  g_assert_finalize_object (selector);
+  for (guint i = 0; i < G_N_ELEMENTS (relay.pipes); i++)
+    {
+      close (relay.pipes[i][0]);
+      close (relay.pipes[i][1]);
+    }
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -110,6 +212,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/evp/loop/selector-event-loop/asked-once", test_asked_once);
+  g_test_add_func ("/evp/loop/selector-event-loop/chatty-selector", test_chatty_selector);
 
   return g_test_run ();
 }
