@@ -291,6 +291,13 @@ evp_base_event_loop_schedule_threadsafe (EvpAbstractEventLoop *loop,
 
   if (core->fork_generation == evp_os_fork_generation ())
     {
+      /* inside a turn it would go into the queue that it is in already */
+      if (__atomic_load_n (&core->pool.owner, __ATOMIC_RELAXED) == evp_handle_thread_token ()
+          && (handle->flags & EVP_HANDLE_QUEUED) != 0)
+        {
+          g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_STATE, _("The handle is already scheduled"));
+          return FALSE;
+        }
       if (evp_loop_core_post (core, NULL, evp_handle_ref (handle), NULL))
         return TRUE;
       evp_handle_unref (handle);

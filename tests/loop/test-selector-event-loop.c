@@ -205,6 +205,68 @@ test_chatty_selector (void)
   evp_test_leaks_check (&leaks);
 }
 
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  GString *log;
+} Twice;
+
+static void
+stop_cb (gpointer user_data)
+{
+  Twice *twice = user_data;
+
+  g_string_append_c (twice->log, 'b');
+  evp_event_loop_stop (twice->loop);
+}
+
+/* A class that is derived may hand on a handle once too often. */
+static void
+schedule_twice_cb (gpointer user_data)
+{
+  Twice *twice = user_data;
+  EvpAbstractEventLoopInterface *slots = EVP_EVENT_LOOP_GET_IFACE (twice->loop);
+  g_autoptr (GError) error = NULL;
+  EvpTimerHandle *timer;
+  EvpHandle *handle;
+
+  g_string_append_c (twice->log, 'a');
+  handle = evp_event_loop_call_soon (twice->loop, stop_cb, twice, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_false (slots->schedule (twice->loop, handle, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  g_assert_false (slots->schedule_threadsafe (twice->loop, handle, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+
+  timer = evp_event_loop_call_later (twice->loop, 3600, stop_cb, twice, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_false (slots->schedule_timer (twice->loop, timer, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+}
+
+/* Rules: C-1 */
+static void
+test_scheduled_twice (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a handle that was scheduled twice");
+  g_autoptr (GError) error = NULL;
+  Twice twice = { NULL, g_string_new (NULL) };
+
+  twice.loop = evp_selector_event_loop_new (NULL, NULL, &error);
+  g_assert_no_error (error);
+  evp_event_loop_call_soon (twice.loop, schedule_twice_cb, &twice, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_run_forever (twice.loop, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (twice.log->str, ==, "ab");
+
+  g_assert_true (evp_event_loop_close (twice.loop, &error));
+  g_assert_finalize_object (twice.loop);
+  g_string_free (twice.log, TRUE);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -213,6 +275,7 @@ main (int    argc,
 
   g_test_add_func ("/evp/loop/selector-event-loop/asked-once", test_asked_once);
   g_test_add_func ("/evp/loop/selector-event-loop/chatty-selector", test_chatty_selector);
+  g_test_add_func ("/evp/loop/selector-event-loop/scheduled-twice", test_scheduled_twice);
 
   return g_test_run ();
 }
