@@ -79,6 +79,12 @@ test_slot_result (void)
   g_assert_false (evp_check_slot_result (FALSE, g_error_new_literal (EVP_ERROR, EVP_ERROR_FORKED, "own"),
                                          object, "get_event_loop", NULL));
 
+  /* an error counts, also if the result says that all is well */
+  g_assert_false (evp_check_slot_result (TRUE, g_error_new_literal (EVP_ERROR, EVP_ERROR_FORKED, "own"),
+                                         object, "get_event_loop", &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_FORKED);
+  g_clear_error (&error);
+
   /* nothing, and no error: an exception that a binding has swallowed, or a forgotten return */
   g_assert_false (evp_check_slot_result (FALSE, NULL, object, "get_event_loop", &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);

@@ -535,6 +535,40 @@ case_regular_file (Fixture *fixture)
   close_both (fds);
 }
 
+static gboolean
+finish_from_source_cb (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  /* ends the wait as well */
+  g_assert_true (evp_event_loop_call_soon_threadsafe (fixture->loop, finish_cb, fixture, NULL, NULL));
+  return G_SOURCE_REMOVE;
+}
+
+/* Rules: I-6 */
+static void
+case_quiet_after_timer (Fixture *fixture)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (fixture->context == NULL)
+    {
+      g_test_skip ("a loop without a main context");
+      return;
+    }
+
+  /* the last timer has passed, and whatever woke the loop for it must not go on doing so */
+  call_later (fixture, 0.002, finish_cb, fixture);
+  drive (fixture);
+
+  count_polls (fixture);
+  source = g_timeout_source_new (50);
+  g_source_set_callback (source, finish_from_source_cb, fixture, NULL);
+  g_source_attach (source, fixture->context);
+  drive (fixture);
+  g_assert_cmpuint (n_polls (fixture), <=, 8);
+}
+
 /* Rules: F-8, I-3 */
 static void
 case_regular_file_alone (Fixture *fixture)
@@ -1135,6 +1169,7 @@ const ContractEntry contract_loop_fd_cases[] = {
   { "removes-itself", case_removes_itself, IN_BOTH | NEEDS_FDS },
   { "bad-fds", case_bad_fds, IN_BOTH | NEEDS_FDS },
   { "fd-zero", case_fd_zero, IN_BOTH | NEEDS_FDS },
+  { "quiet-after-timer", case_quiet_after_timer, IN_BOTH },
   { "regular-file", case_regular_file, IN_BOTH | NEEDS_FDS },
   { "regular-file-alone", case_regular_file_alone, IN_BOTH | NEEDS_FDS },
   { "hang-up", case_hang_up, IN_BOTH | NEEDS_FDS },

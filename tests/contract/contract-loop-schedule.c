@@ -202,6 +202,34 @@ case_threadsafe_order_in_callback (Fixture *fixture)
   assert_log (fixture, "ab1234");
 }
 
+static gpointer
+post_elsewhere (gpointer data)
+{
+  Fixture *fixture = data;
+
+  evp_event_loop_call_soon_threadsafe (fixture->loop, note_cb, note (fixture, "1"), g_free, NULL);
+  return NULL;
+}
+
+static void
+post_after_thread_cb (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_thread_join (g_thread_new ("post", post_elsewhere, fixture));
+  evp_event_loop_call_soon_threadsafe (fixture->loop, note_cb, note (fixture, "2"), g_free, NULL);
+  soon_then (fixture, "3", finish_cb);
+}
+
+/* Rules: C-3 */
+static void
+case_threadsafe_order_of_threads (Fixture *fixture)
+{
+  soon_then (fixture, "a", post_after_thread_cb);
+  drive (fixture);
+  assert_log (fixture, "a123");
+}
+
 #define N_PRODUCERS 4
 #define N_POSTS 5000
 
@@ -697,6 +725,7 @@ const ContractEntry contract_loop_schedule_cases[] = {
   { "release-reenters", case_release_reenters, IN_BOTH },
   { "threadsafe-order", case_threadsafe_order, IN_BOTH },
   { "threadsafe-order-in-callback", case_threadsafe_order_in_callback, IN_BOTH },
+  { "threadsafe-order-of-threads", case_threadsafe_order_of_threads, IN_BOTH },
   { "producers", case_producers, IN_BOTH },
   { "post-races-close", case_post_races_close, IN_BOTH },
   { "threadsafe-handle", case_threadsafe_handle, IN_BOTH },

@@ -5,6 +5,7 @@
 #include "evp/evp.h"
 #include "support/evp-test-support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -267,6 +268,93 @@ test_scheduled_twice (void)
   g_string_free (twice.log, TRUE);
 }
 
+/* Rules: L-13 */
+static void
+test_closed_in_any_order (void)
+{
+  static const guint orders[][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+
+  /* what the library knows of its loops is a list; what is left of it must be right whichever goes first */
+  for (guint i = 0; i < G_N_ELEMENTS (orders); i++)
+    {
+      EvpAbstractEventLoop *loops[3];
+
+      for (guint j = 0; j < 3; j++)
+        {
+          loops[j] = evp_selector_event_loop_new (NULL, NULL, NULL);
+          g_assert_nonnull (loops[j]);
+        }
+      for (guint j = 0; j < 3; j++)
+        {
+          g_assert_true (evp_event_loop_close (loops[orders[i][j]], NULL));
+          g_assert_finalize_object (loops[orders[i][j]]);
+        }
+    }
+  evp_test_leaks_check (&leaks);
+}
+
+static guint
+count_fds (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
+
+  return evp_loop_statistics_get_fds (statistics);
+}
+
+static void
+unexpected_cb (int      fd,
+               gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+check_fds_counted (EvpSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  EvpAbstractEventLoop *loop = evp_selector_event_loop_new (selector, NULL, &error);
+  int fds[2];
+
+  g_assert_no_error (error);
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  g_assert_true (evp_event_loop_add_reader (loop, fds[0], unexpected_cb, NULL, NULL, &error));
+  g_assert_true (evp_event_loop_add_writer (loop, fds[1], unexpected_cb, NULL, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_fds (loop), ==, 2);
+
+  /* with its last direction a descriptor leaves at once: it may be closed next */
+  g_assert_true (evp_event_loop_remove_writer (loop, fds[1]));
+  g_assert_cmpuint (count_fds (loop), ==, 1);
+
+  /* one that was closed is not watched by epoll any longer; the others look it up in their next turn, and tell */
+  close (fds[0]);
+  g_assert_false (evp_event_loop_add_reader (loop, fds[0], unexpected_cb, NULL, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, g_io_error_from_errno (EBADF));
+  if (EVP_IS_EPOLL_SELECTOR (evp_selector_event_loop_get_selector (EVP_SELECTOR_EVENT_LOOP (loop))))
+    {
+      g_assert_cmpuint (count_fds (loop), ==, 0);
+      g_assert_false (evp_event_loop_remove_reader (loop, fds[0]));
+    }
+
+  close (fds[1]);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+  g_clear_object (&selector);
+}
+
+/* Rules: F-4, F-7 */
+static void
+test_fds_counted (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+
+  check_fds_counted (NULL);
+  check_fds_counted (evp_poll_selector_new ());
+  check_fds_counted (evp_select_selector_new ());
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -276,6 +364,8 @@ main (int    argc,
   g_test_add_func ("/evp/loop/selector-event-loop/asked-once", test_asked_once);
   g_test_add_func ("/evp/loop/selector-event-loop/chatty-selector", test_chatty_selector);
   g_test_add_func ("/evp/loop/selector-event-loop/scheduled-twice", test_scheduled_twice);
+  g_test_add_func ("/evp/loop/selector-event-loop/closed-in-any-order", test_closed_in_any_order);
+  g_test_add_func ("/evp/loop/selector-event-loop/fds-counted", test_fds_counted);
 
   return g_test_run ();
 }

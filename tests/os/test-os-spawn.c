@@ -287,12 +287,11 @@ test_directory (void)
   g_assert_cmpstr (after, ==, before);
 }
 
-/* Rules */
 static void
-test_swapped_fds (void)
+run_swapped (const EvpOsSpawnFd *swap,
+             gsize               n_fds)
 {
   g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a child with 0 and 1 exchanged");
-  const EvpOsSpawnFd swap[] = { { 0, 1 }, { 1, 0 }, { 2, 2 } };
   EvpOsSpawnRequest request = REQUEST (.argv = ARGV (evp_test_child_path (), "cat"));
   EvpTestLeaks leaks = evp_test_leaks_begin ();
   int input[2], output[2], saved[2];
@@ -307,6 +306,7 @@ test_swapped_fds (void)
   dup2 (output[1], 0);
   dup2 (input[0], 1);
   request.fds = swap;
+  request.n_fds = n_fds;
   gboolean started = evp_os_spawn (&request, &pid, NULL, NULL);
   dup2 (saved[0], 0);
   dup2 (saved[1], 1);
@@ -323,6 +323,17 @@ test_swapped_fds (void)
   close (output[0]);
   g_assert_cmpint (wait_for (pid), ==, 0);
   evp_test_leaks_check (&leaks);
+}
+
+/* Rules */
+static void
+test_swapped_fds (void)
+{
+  const EvpOsSpawnFd swap[] = { { 0, 1 }, { 1, 0 }, { 2, 2 } };
+
+  run_swapped (swap, 3);
+  /* the largest target is a source, too */
+  run_swapped (swap, 2);
 }
 
 /* Rules: Q-20 */

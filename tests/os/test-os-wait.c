@@ -69,6 +69,30 @@ test_running (void)
   g_assert_cmpint (returncode, ==, -SIGKILL);
 }
 
+/* Rules: W-6, W-10 */
+static void
+test_look (void)
+{
+  GPid pid = evp_test_spawn_child ("pause", NULL);
+  pid_t any = 0;
+  int returncode;
+
+  g_assert_cmpint (evp_os_wait_look (pid), ==, EVP_WAIT_RUNNING);
+  g_assert_false (evp_os_wait_look_any (&any));
+  end_and_peek (pid);
+  /* however often it is looked at, there is something left to see */
+  for (int i = 0; i < 2; i++)
+    {
+      g_assert_cmpint (evp_os_wait_look (pid), ==, EVP_WAIT_EXITED);
+      g_assert_true (evp_os_wait_look_any (&any));
+      g_assert_cmpint (any, ==, pid);
+    }
+  g_assert_cmpint (evp_os_wait_reap (pid, &returncode, NULL), ==, EVP_WAIT_EXITED);
+  g_assert_cmpint (returncode, ==, -SIGKILL);
+  g_assert_cmpint (evp_os_wait_look (pid), ==, EVP_WAIT_LOST);
+  g_assert_false (evp_os_wait_look_any (&any));
+}
+
 /* Rules: W-6 */
 static void
 test_stopped_is_running (void)
@@ -282,6 +306,7 @@ main (int    argc,
 
   g_test_add_func ("/evp/os/wait/returncodes", test_returncodes);
   g_test_add_func ("/evp/os/wait/running", test_running);
+  g_test_add_func ("/evp/os/wait/look", test_look);
   g_test_add_func ("/evp/os/wait/stopped-is-running", test_stopped_is_running);
   g_test_add_func ("/evp/os/wait/lost", test_lost);
   g_test_add_func ("/evp/os/wait/sigchld-ignored", test_sigchld_ignored);
