@@ -71,7 +71,7 @@ ensure_buffers (EvpUringProactor *proactor)
   gpointer memory;
 
   if (buffers->ring != NULL || buffers->refused)
-    return buffers->ring != NULL;
+    return !buffers->refused;
 
   memory = mmap (NULL, ring_size + N_BUFFERS * BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
@@ -246,7 +246,6 @@ evp_uring_receiver_answer (EvpUringReceiver *self,
                            guint             flags)
 {
   EvpUringProactor *proactor = self->proactor;
-  guint completed = 0;
 
   if ((flags & IORING_CQE_F_MORE) == 0)
     disarmed (self);
@@ -274,7 +273,7 @@ evp_uring_receiver_answer (EvpUringReceiver *self,
             stop (self);
         }
       if (n > 0)
-        completed += deliver (self, (gssize) n);
+        return deliver (self, (gssize) n); /* if the loop closes, this may be gone now */
     }
   if (answer == -EINVAL)
     proactor->buffers.refused = TRUE;
@@ -285,11 +284,11 @@ evp_uring_receiver_answer (EvpUringReceiver *self,
       if (self->wanted)
         {
           self->ended = FALSE;
-          completed += deliver (self, answer);
+          return deliver (self, answer); /* the same */
         }
     }
   if (self->armed)
-    return completed;
+    return 0;
 
   if (self->operation == NULL)
     receiver_free (self);
@@ -298,11 +297,10 @@ evp_uring_receiver_answer (EvpUringReceiver *self,
       /* it ended without an answer for who waits: out of buffers, or large parts are to come */
       self->wanted = FALSE;
       if (proactor->closed)
-        completed += deliver (self, -ECANCELED);
-      else
-        evp_uring_proactor_put (proactor, self->operation);
+        return deliver (self, -ECANCELED);
+      evp_uring_proactor_put (proactor, self->operation);
     }
-  return completed;
+  return 0;
 }
 
 static void

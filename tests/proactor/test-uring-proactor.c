@@ -372,6 +372,33 @@ test_ahead_close (Fixture *fixture)
     g_assert_true (evp_event_loop_close (fixture->loop, NULL));
 }
 
+static void
+drop_cb (EvpOperation *operation,
+         gpointer      user_data)
+{
+  count_cb (operation, user_data);
+  evp_operation_unref (operation);
+}
+
+/* The end of the stream comes while the loop closes, and whoever waited for it drops the stream at once. */
+static void
+test_ahead_close_ends (Fixture *fixture)
+{
+  char buffer[16];
+  EvpOperation *operation = new_ahead (fixture, buffer, sizeof buffer);
+
+  begin_ahead (fixture, operation);
+  evp_loop_retire_operation (operation);
+  operation->engine_count = 3; /* small parts have come */
+  operation->func = drop_cb;
+  fixture->n_done = 0;
+  g_assert_cmpint (shutdown (fixture->fds[1], SHUT_WR), ==, 0);
+  submit (fixture, operation);
+  g_assert_true (evp_event_loop_close (fixture->loop, NULL));
+  g_assert_cmpuint (fixture->n_done, ==, 1);
+  g_assert_cmpint (fixture->result, ==, 0);
+}
+
 typedef struct
 {
   Fixture *fixture;
@@ -869,6 +896,7 @@ main (int    argc,
       add ("ahead-ends", test_ahead_ends);
       add ("ahead-dropped-elsewhere", test_ahead_dropped_elsewhere);
       add ("ahead-close", test_ahead_close);
+      add ("ahead-close-ends", test_ahead_close_ends);
       add ("close-elsewhere", test_close_elsewhere);
       add ("close-after-thread", test_close_after_thread);
       add ("move", test_move);
