@@ -5,6 +5,7 @@
 #include "contract/contract-proactor.h"
 
 #include "evp/base/evp-error.h"
+#include "evp/proactor/evp-gio-proactor.h"
 #include "evp/proactor/evp-operation-private.h"
 #include "support/evp-test-support.h"
 
@@ -583,6 +584,91 @@ test_pipe (Fixture *fixture)
   close (fds[0]);
 }
 
+/* A blocking pipe that is written more than it takes: whoever has to wait, it is not the loop. */
+static void
+test_pipe_full (Fixture *fixture)
+{
+  const gsize size = 300000;
+  g_autofree char *data = g_malloc0 (size);
+  g_autofree char *received = g_malloc (size);
+  gsize n_received = 0;
+  Request *out;
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  out = submit (request_new (fixture, EVP_OPERATION_WRITE, fds[1], data, size));
+  turn (fixture);
+  g_assert_cmpint (fcntl (fds[0], F_SETFL, O_NONBLOCK), ==, 0);
+  while (out->n_completed == 0)
+    {
+      gssize n = read (fds[0], received, size);
+
+      if (n > 0)
+        n_received += (gsize) n;
+      turn (fixture);
+    }
+  g_assert_cmpint (out->operation->result, >, 0);
+  while (n_received < (gsize) out->operation->result)
+    {
+      gssize n = read (fds[0], received, size);
+
+      g_assert_cmpint (n, >, 0);
+      n_received += (gsize) n;
+    }
+  g_assert_cmpuint (n_received, ==, (gsize) out->operation->result);
+  close (fds[0]);
+  close (fds[1]);
+}
+
+/* What hangs up is ready in each direction, also where the system says nothing else of it. */
+static void
+test_poll_hang_up (Fixture *fixture)
+{
+  Request *in, *out;
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  in = request_new (fixture, EVP_OPERATION_POLL, fds[0], NULL, 0);
+  in->operation->events = EVP_IO_EVENTS_READ;
+  submit (in);
+  turn (fixture);
+  g_assert_cmpint (in->operation->state, ==, EVP_OPERATION_SUBMITTED);
+  close (fds[1]);
+  g_assert_cmpint (wait_for (in), ==, EVP_IO_EVENTS_READ);
+  close (fds[0]);
+
+  /* the other end: it is full, and then nobody reads it any more */
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC | O_NONBLOCK), ==, 0);
+  while (write (fds[1], fds, sizeof fds) > 0)
+    ;
+  out = request_new (fixture, EVP_OPERATION_POLL, fds[1], NULL, 0);
+  out->operation->events = EVP_IO_EVENTS_WRITE;
+  submit (out);
+  turn (fixture);
+  g_assert_cmpint (out->operation->state, ==, EVP_OPERATION_SUBMITTED);
+  close (fds[0]);
+  g_assert_cmpint (wait_for (out), ==, EVP_IO_EVENTS_WRITE);
+  close (fds[1]);
+}
+
+/* A descriptor that was closed too early makes no loop spin. A ring holds the open file. */
+static void
+test_closed_descriptor (Fixture *fixture)
+{
+  Request *in;
+  int fd;
+
+  if (!EVP_IS_GIO_PROACTOR (fixture->proactor))
+    return;
+  fd = fcntl (fixture->pair[0], F_DUPFD_CLOEXEC, 0);
+  g_assert_cmpint (fd, >=, 0);
+  in = submit (request_new (fixture, EVP_OPERATION_RECV, fd, NULL, 8));
+  turn (fixture);
+  g_assert_cmpint (in->operation->state, ==, EVP_OPERATION_SUBMITTED);
+  close (fd);
+  g_assert_cmpint (wait_for (in), ==, -EBADF);
+}
+
 static void
 test_poll (Fixture *fixture)
 {
@@ -605,6 +691,17 @@ test_poll (Fixture *fixture)
   g_assert_cmpint (wait_for (submit (request)), ==, EVP_IO_EVENTS_READ);
   turn (fixture);
   g_assert_cmpuint (request->n_completed, ==, 2);
+
+  /* the same request, for something else */
+  g_assert_cmpint (recv (fixture->pair[0], (char[1]) { 0 }, 1, 0), ==, 1);
+  submit (request);
+  turn (fixture);
+  g_assert_cmpint (request->operation->state, ==, EVP_OPERATION_SUBMITTED);
+  cancel (request);
+  g_assert_cmpint (wait_for (request), ==, -ECANCELED);
+  request->operation->events = EVP_IO_EVENTS_WRITE;
+  g_assert_cmpint (wait_for (submit (request)), ==, EVP_IO_EVENTS_WRITE);
+  put (fixture->pair[1], "x");
 
   request->operation->events = EVP_IO_EVENTS_READ | EVP_IO_EVENTS_WRITE;
   g_assert_cmpint (wait_for (submit (request)), ==, EVP_IO_EVENTS_READ | EVP_IO_EVENTS_WRITE);
@@ -985,7 +1082,10 @@ static const Case cases[] = {
   { "read", test_read },
   { "write", test_write },
   { "pipe", test_pipe },
+  { "pipe-full", test_pipe_full },
   { "poll", test_poll },
+  { "poll-hang-up", test_poll_hang_up },
+  { "closed-descriptor", test_closed_descriptor },
   { "errors", test_errors },
   { "cancel", test_cancel },
   { "cancel-send", test_cancel_send },
