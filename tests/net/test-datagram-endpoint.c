@@ -238,6 +238,31 @@ test_echo (NetFixture *fixture)
   close_endpoint (fixture, server);
 }
 
+/* Rules: T-12, K-8 */
+static void
+test_senders (NetFixture *fixture)
+{
+  EvpDatagramEndpoint *server = create_local (fixture);
+  g_autoptr (GSocketAddress) server_address = address_of (server);
+  EvpDatagramEndpoint *one = create (fixture, NULL, server_address);
+  EvpDatagramEndpoint *other = create (fixture, NULL, server_address);
+  g_autoptr (GSocketAddress) one_address = address_of (one);
+  g_autoptr (GSocketAddress) other_address = address_of (other);
+
+  /* each is told from the last */
+  for (guint i = 0; i < 3; i++)
+    {
+      send_text (one, "one", NULL);
+      assert_received (fixture, server, "one", one_address);
+      send_text (other, "other", NULL);
+      assert_received (fixture, server, "other", other_address);
+    }
+
+  close_endpoint (fixture, one);
+  close_endpoint (fixture, other);
+  close_endpoint (fixture, server);
+}
+
 /* Rules: T-12 */
 static void
 test_address (NetFixture *fixture)
@@ -469,7 +494,7 @@ test_queue (NetFixture *fixture)
   EvpDatagramEndpoint *sender;
   g_autoptr (GError) error = NULL;
   g_auto (Heard) heard = { 0 };
-  guint n_sent = 0, n_received = 0;
+  guint n_sent = 0, n_received = 0, n_at_once = 0;
 
   heard_init (&heard, fixture, 0);
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
@@ -486,35 +511,45 @@ test_queue (NetFixture *fixture)
   g_assert_cmpuint (evp_datagram_endpoint_get_high_water (sender), ==, 64 * 1024);
   evp_datagram_endpoint_set_high_water (sender, 10 * (64 + sizeof n_sent));
 
-  /* until it is refused */
-  for (;;)
+  for (guint round = 0; round < 3; round++)
     {
-      g_autoptr (GBytes) data = g_bytes_new (&n_sent, sizeof n_sent);
+      guint n_before = n_sent;
 
-      if (!evp_datagram_endpoint_send (sender, data, NULL, &error))
-        break;
-      n_sent++;
-      g_assert_cmpuint (n_sent, <, 100000);
-    }
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-  g_assert_cmpuint (n_sent, >, 10);
-
-  while (n_received < n_sent)
-    {
-      guint number;
-
-      if (read (fds[1], &number, sizeof number) == sizeof number)
+      /* until it is refused, after as many each time */
+      for (;;)
         {
-          g_assert_cmpuint (number, ==, n_received);
-          n_received++;
+          g_autoptr (GBytes) data = g_bytes_new (&n_sent, sizeof n_sent);
+
+          if (!evp_datagram_endpoint_send (sender, data, NULL, &error))
+            break;
+          n_sent++;
+          g_assert_cmpuint (n_sent, <, 100000);
         }
-      else
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+      g_clear_error (&error);
+      if (round == 0)
+        n_at_once = n_sent;
+      g_assert_cmpuint (n_at_once, >, 10);
+      g_assert_cmpuint (n_sent - n_before, >, n_at_once - 5);
+
+      while (n_received < n_sent)
         {
-          g_assert_cmpint (errno, ==, EAGAIN);
-          evp_test_run_ready (fixture->loop);
+          guint number;
+
+          if (read (fds[1], &number, sizeof number) == sizeof number)
+            {
+              g_assert_cmpuint (number, ==, n_received);
+              n_received++;
+            }
+          else
+            {
+              g_assert_cmpint (errno, ==, EAGAIN);
+              evp_test_run_ready (fixture->loop);
+            }
         }
+      evp_test_run_until (fixture->loop, &heard.flag);
+      heard.flag = FALSE;
     }
-  evp_test_run_until (fixture->loop, &heard.flag);
   send_text (sender, "more", NULL);
   close_endpoint (fixture, sender);
   close (fds[1]);
@@ -1118,6 +1153,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   net_test_add ("datagram-endpoint", "echo", test_echo);
+  net_test_add ("datagram-endpoint", "senders", test_senders);
   net_test_add ("datagram-endpoint", "address", test_address);
   net_test_add ("datagram-endpoint", "owned", test_owned);
   net_test_add ("datagram-endpoint", "signals", test_signals);

@@ -4,6 +4,7 @@
 
 #include "net/net-loops.h"
 #include "net/net-servers.h"
+#include "net/net-sockets.h"
 
 #include <sys/resource.h>
 
@@ -202,6 +203,16 @@ test_close (NetFixture *fixture)
   evp_server_accept_async (server, NULL, evp_test_ready_cb, &accept);
   evp_test_run_ready (fixture->loop);
   evp_server_close (server);
+  {
+    /* from now on, not after the next turn of the loop */
+    g_autoptr (GSocketAddress) address = net_address ("127.0.0.1", port);
+    g_autoptr (GSocket) late = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM,
+                                             G_SOCKET_PROTOCOL_TCP, NULL);
+
+    g_assert_false (g_socket_connect (late, address, NULL, &error));
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED);
+    g_clear_error (&error);
+  }
   evp_server_close (server);
   g_assert_false (evp_server_is_serving (server));
   none = evp_server_get_sockets (server);

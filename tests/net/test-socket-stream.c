@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -767,11 +768,22 @@ test_gio (Fixture *fixture)
   g_assert_no_error (error);
 }
 
+static guint
+count_timers (Fixture *fixture)
+{
+  g_autoptr (EvpLoopStatistics) statistics =
+    evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (fixture->loop));
+
+  return evp_loop_statistics_get_timers (statistics);
+}
+
 /* What GSocketClient sets, for one. */
 static void
 test_timeout (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  guint n_timers;
   char buffer[16];
   g_autoptr (GError) error = NULL;
 
@@ -785,6 +797,17 @@ test_timeout (Fixture *fixture)
   g_input_stream_read_async (input (fixture), buffer, sizeof buffer, 0, NULL, evp_test_ready_cb, &await);
   g_assert_cmpint (read_finish (fixture, &await, &error), ==, 4);
   g_assert_no_error (error);
+
+  /* what ends for another reason says so, and leaves no timer behind */
+  g_socket_set_timeout (g_socket_connection_get_socket (G_SOCKET_CONNECTION (fixture->stream)), 1000);
+  n_timers = count_timers (fixture);
+  g_input_stream_read_async (input (fixture), buffer, sizeof buffer, 0, cancellable, evp_test_ready_cb, &await);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (count_timers (fixture), ==, n_timers + 1);
+  g_cancellable_cancel (cancellable);
+  g_assert_cmpint (read_finish (fixture, &await, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
 }
 
 static void
@@ -834,6 +857,44 @@ test_graceful_cancelled (Fixture *fixture)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_true (g_socket_is_closed (near));
   g_object_unref (near);
+}
+
+/* A source that goes takes its wait with it, and what the wait holds. */
+static void
+test_source_dropped (Fixture *fixture)
+{
+  g_autoptr (GMainContext) home = evp_event_loop_dup_main_context (fixture->loop);
+  GObject *stream = G_OBJECT (input (fixture));
+  guint n_calls = 0;
+  GSource *source = attach_source (fixture, home, &n_calls);
+
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (g_atomic_int_get (&stream->ref_count), >, 1);
+  destroy_source (source);
+  evp_test_run_ready (fixture->loop);
+  g_assert_cmpint (g_atomic_int_get (&stream->ref_count), ==, 1);
+  g_assert_cmpuint (n_calls, ==, 0);
+}
+
+/* Rules: T-18 */
+/* No SIGPIPE, also in a program that GIO has not kept from it. */
+static void
+test_no_signal (Fixture *fixture)
+{
+  GPollableOutputStream *pollable = G_POLLABLE_OUTPUT_STREAM (output (fixture));
+  void (*before) (int) = signal (SIGPIPE, SIG_DFL);
+  EvpTestAwait await = { fixture->loop, NULL };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_socket_close (fixture->peer, NULL));
+  g_assert_cmpint (g_pollable_output_stream_write_nonblocking (pollable, "x", 1, NULL, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  g_clear_error (&error);
+  g_output_stream_write_async (output (fixture), "x", 1, 0, NULL, evp_test_ready_cb, &await);
+  g_assert_cmpint (g_output_stream_write_finish (output (fixture), wait_for (&await), &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  evp_test_await_clear (&await);
+  signal (SIGPIPE, before);
 }
 
 /* Rules: T-13 */
@@ -1215,6 +1276,8 @@ add_cases (GPtrArray  *kinds,
     { "timeout", test_timeout },
     { "graceful", test_graceful },
     { "graceful-cancelled", test_graceful_cancelled },
+    { "source-dropped", test_source_dropped },
+    { "no-signal", test_no_signal },
     { "dropped", test_dropped },
     { "dropped-elsewhere", test_dropped_elsewhere },
     { "owner", test_owner },
