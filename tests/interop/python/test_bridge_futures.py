@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import socket
+import weakref
 
 import evptest
 from evptest import Evp, GLib
@@ -46,6 +47,10 @@ class TestGio(evptest.TestCase):
             info = await evp_asyncio.gio(Gio.File.new_for_path('/').query_info_async, '*',
                                          Gio.FileQueryInfoFlags.NONE, GLib.PRIORITY_DEFAULT)
             self.assertEqual(info.get_file_type(), Gio.FileType.DIRECTORY)
+            # of a function, too, which has no object
+            file, stream = await evp_asyncio.gio(Gio.File.new_tmp_async, 'evp-XXXXXX', GLib.PRIORITY_DEFAULT)
+            stream.close()
+            file.delete()
 
         evp_asyncio.run(main())
 
@@ -201,6 +206,7 @@ class TestAsEvp(evptest.TestCase):
             evp.call_later(0.001, seen.append, 'later')
             evp.call_soon(seen.append, 'cancelled').cancel()
             evp.add_reader(reader, lambda fd: (seen.append('reader'), evp.remove_reader(fd)))
+            evp.add_writer(writer, lambda fd: (seen.append('writer'), evp.remove_writer(fd)))
             writer.send(b'x')
             await asyncio.to_thread(evp.call_soon_threadsafe, seen.append, 'threadsafe')
             evp.add_signal_handler(signal.SIGUSR1, seen.append)
@@ -213,7 +219,7 @@ class TestAsEvp(evptest.TestCase):
 
         loop.run_until_complete(main())
         self.assertEqual(sorted(map(str, seen)), sorted(
-            ['True', 'later', 'reader', 'threadsafe', str(int(signal.SIGUSR1)), 'future']))
+            ['True', 'later', 'reader', 'writer', 'threadsafe', str(int(signal.SIGUSR1)), 'future']))
         evp.call_soon(evp.stop)
         evp.run_forever()
         evp.close()
@@ -226,7 +232,9 @@ class TestAsEvp(evptest.TestCase):
             self.assertGreater(evp.time(), 0)
             evp.set_debug(True)
             self.assertTrue(evp.get_debug() and loop.get_debug())
+            reference = weakref.ref(loop)
             del loop
+            self.assertDropped(reference)
             evp.stop()
             evp.set_debug(False)
             self.assertGreater(evp.time(), 0)
@@ -339,6 +347,33 @@ class TestWatchers(evptest.TestCase):
         for kind in (asyncio.ThreadedChildWatcher, asyncio.PidfdChildWatcher, asyncio.SafeChildWatcher):
             with self.subTest(kind.__name__):
                 asyncio.run(main(kind()))
+
+    def test_loops_and_removal(self):
+        """R18: what is asked of a watcher reaches the one inside, and only the running loop can be attached."""
+        async def main():
+            loop = asyncio.get_running_loop()
+            inner = asyncio.SafeChildWatcher()
+            evp = evp_asyncio.EvpChildWatcher(inner)
+            evp.attach_loop(loop.evp)
+            other = self.new_loop(GLib.MainContext.new())
+            with self.assertError(Evp.Error.NOT_SUPPORTED):
+                evp.attach_loop(other)
+            pid = evptest.spawn(CHILD, 'pause')
+            with evp:
+                evp.add_child_handler(pid, self.fail)
+            self.assertTrue(evp.remove_handler(pid))
+            self.assertFalse(evp.remove_handler(pid))
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            evp.close()
+
+        asyncio.run(main())
+        watcher = evp_asyncio.ChildWatcher(Evp.SafeChildWatcher())
+        loop = evp_asyncio.EventLoop()
+        loop.close()
+        watcher.attach_loop(loop)
+        self.assertFalse(watcher.is_active())
+        watcher.close()
 
     def test_stock_loop(self):
         """R18: Evp's watchers serve stock asyncio's loops as well."""
