@@ -330,7 +330,7 @@ check_fds_counted (EvpSelector *selector)
   /* one that was closed is not watched by epoll any longer; the others look it up in their next turn, and tell */
   close (fds[0]);
   g_assert_false (evp_event_loop_add_reader (loop, fds[0], unexpected_cb, NULL, NULL, &error));
-  g_assert_error (error, G_IO_ERROR, g_io_error_from_errno (EBADF));
+  g_assert_error (error, G_IO_ERROR, (int) g_io_error_from_errno (EBADF));
   if (EVP_IS_EPOLL_SELECTOR (evp_selector_event_loop_get_selector (EVP_SELECTOR_EVENT_LOOP (loop))))
     {
       g_assert_cmpuint (count_fds (loop), ==, 0);
