@@ -747,6 +747,29 @@ loop.close()
         self.assertEqual(other.run_until_complete(asyncio.sleep(0, 'later')), 'later')
         other.close()
 
+    def test_released(self):
+        """R13, R16: after a run its main context is free for another thread, and a cancelled callback has not run."""
+        seen = []
+        self.loop.set_exception_handler(lambda _loop, context: seen.append(context))
+
+        def first():
+            cancelled.cancel()
+            self.loop.stop()
+
+        self.loop.call_soon(first)
+        cancelled = self.loop.call_soon(seen.append, 'cancelled')
+        self.loop.run_forever()
+
+        def in_thread():
+            seen.append(DEFAULT.acquire())
+            if seen[-1]:
+                DEFAULT.release()
+
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [True])
+
     def test_running_nests(self):
         """R14, R15: running() nests, and stop() ends the innermost first."""
         ended = []
