@@ -83,8 +83,8 @@ evp_loop_proactor_submit (EvpLoopProactor *self,
 {
   EvpProactor *proactor = evp_loop_proactor_get_proactor (self);
 
-  if (G_UNLIKELY (self->fell_back) && evp_uring_proactor_disown (operation))
-    return TRUE;
+  if (G_UNLIKELY (self->fell_back))
+    evp_uring_proactor_disown (operation);
   if (self->uring == NULL && !evp_proactor_supports (proactor, (EvpOperationKind) operation->kind))
     {
       /* it brings its own */

@@ -33,7 +33,6 @@ typedef enum
   EVP_OPERATION_DRAINED = 1 << 2,   /* the last try took less than there was room for: wait before trying again */
   EVP_OPERATION_ALLOCATE = 1 << 3,  /* RECV, RECV_FROM: brings a buffer from g_malloc(), as late as it can; the caller frees it */
   EVP_OPERATION_BORROWED = 1 << 4,  /* the descriptor may be closed without evp_loop_retire_operation(), when nothing is pending */
-  EVP_OPERATION_AHEAD = 1 << 5,     /* RECV: may be received for before it is asked for, see evp_operation_take_ahead() */
 } EvpOperationFlags;
 
 typedef union
@@ -83,7 +82,6 @@ struct _EvpOperation
   EvpOperation *next, *previous;
   gpointer engine_data;
   void (*engine_free) (EvpOperation *operation); /* releases `engine_data` when the operation goes */
-  gssize (*engine_take) (EvpOperation *operation, gpointer buffer, gsize size); /* see evp_operation_take_ahead() */
   guint engine_count;                            /* how often something happened in a row */
 };
 
@@ -93,24 +91,6 @@ EvpOperation *evp_operation_new (EvpOperationKind kind,
                                  gpointer         user_data);
 /* Room for an address, for kinds that have one. */
 void          evp_operation_ensure_address (EvpOperation *self);
-/*
- * A stream that reads small parts, one after the other, allows its RECV operation EVP_OPERATION_AHEAD: the
- * proactor may then go on receiving between two submissions, which saves it a request for each. What came
- * meanwhile is the result of the next submission, so nothing changes for who submits only.
- *
- * Whoever reads or polls the descriptor by other means calls this first, while the operation is not pending: it ends
- * receiving ahead, and takes up to @size bytes of what came. It returns how many, or minus errno for an
- * error that came; with 0 the descriptor has what comes next. With @buffer NULL it takes nothing and returns
- * how much there is. evp_loop_retire_operation() drops what came. On the loop's thread; O(1) if there was nothing.
- */
-static inline gssize
-evp_operation_take_ahead (EvpOperation *self,
-                          gpointer      buffer,
-                          gsize         size)
-{
-  return self->engine_take == NULL ? 0 : self->engine_take (self, buffer, size);
-}
-
 /* Makes the error of a failed operation, FALSE if it did not fail. */
 gboolean      evp_operation_check_result   (EvpOperation *self,
                                             const char   *what,

@@ -77,14 +77,6 @@ list_remove (EvpOperationList *list,
   operation->next = operation->previous = NULL;
 }
 
-void
-evp_uring_proactor_finish (EvpOperation *operation,
-                           gssize        result)
-{
-  /* whoever submitted it holds it until it has been told */
-  evp_operation_complete (operation, result);
-}
-
 static gboolean
 is_forked (EvpUringProactor *self)
 {
@@ -278,11 +270,6 @@ settle (EvpUringProactor *self,
           result = (gssize) operation->transferred;
         break;
 
-      case EVP_OPERATION_RECV:
-        /* see evp-uring-receiver.c */
-        operation->engine_count = answer > 0 && answer <= EVP_URING_SMALL_PART ? operation->engine_count + 1 : 0;
-        break;
-
       case EVP_OPERATION_RECV_FROM:
         operation->address_length = ((EvpUringMessage *) operation->engine_data)->header.msg_namelen;
         break;
@@ -297,28 +284,24 @@ settle (EvpUringProactor *self,
 
   list_remove (&self->in_flight, operation);
   self->n_in_flight--;
-  evp_uring_proactor_finish (operation, result);
+  evp_operation_complete (operation, result);
   return TRUE;
 }
 
-guint
-evp_uring_proactor_collect (EvpUringProactor *self)
+static guint
+collect (EvpUringProactor *self)
 {
   struct io_uring_cqe *cqe;
   guint completed = 0;
 
   while (io_uring_peek_cqe (&self->uring.ring, &cqe) == 0 && cqe != NULL)
     {
-      guintptr data = (guintptr) io_uring_cqe_get_data (cqe);
+      EvpOperation *operation = io_uring_cqe_get_data (cqe);
       int answer = cqe->res;
-      guint flags = cqe->flags;
 
       /* first: what follows may ask the ring for more */
       io_uring_cqe_seen (&self->uring.ring, cqe);
-      if ((data & EVP_URING_TAG_RECEIVER) != 0)
-        completed += evp_uring_receiver_answer ((EvpUringReceiver *) (data & ~(guintptr) EVP_URING_TAG_RECEIVER),
-                                                answer, flags);
-      else if (data != 0 && settle (self, (EvpOperation *) data, answer))
+      if (operation != NULL && settle (self, operation, answer))
         completed++;
     }
   return completed;
@@ -339,6 +322,17 @@ put_into_ring (EvpUringProactor *self,
   return TRUE;
 }
 
+/* Puts an operation, whose stage is not set, into the ring or the queue before it. */
+static void
+put (EvpUringProactor *self,
+     EvpOperation     *operation)
+{
+  if (G_LIKELY (evp_uring_is_open (&self->uring) && self->waiting.head == NULL) && put_into_ring (self, operation))
+    return;
+  operation->index = EVP_URING_WAITING;
+  list_append (&self->waiting, operation);
+}
+
 static void
 fail_all (EvpOperationList *list,
           int               saved_errno)
@@ -348,7 +342,7 @@ fail_all (EvpOperationList *list,
   while ((operation = list->head) != NULL)
     {
       list_remove (list, operation);
-      evp_uring_proactor_finish (operation, -saved_errno);
+      evp_operation_complete (operation, -saved_errno);
     }
 }
 
@@ -383,7 +377,7 @@ leave_thread (EvpUringProactor *self)
   EvpOperationList interrupted;
   EvpOperation *operation;
 
-  evp_uring_proactor_collect (self);
+  collect (self);
   if (!evp_uring_close_elsewhere (&self->uring))
     {
       evp_warn_runtime ("%s", _("The kernel still uses the buffers of requests whose loop is gone, because a process "
@@ -392,15 +386,14 @@ leave_thread (EvpUringProactor *self)
     }
   interrupted = self->in_flight;
   self->in_flight = (EvpOperationList) { NULL, NULL };
-  evp_uring_receivers_clear (self);
   self->n_in_flight = 0;
   while ((operation = interrupted.head) != NULL)
     {
       list_remove (&interrupted, operation);
       if (self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0 || !can_repeat (operation))
-        evp_uring_proactor_finish (operation, -ECANCELED);
+        evp_operation_complete (operation, -ECANCELED);
       else
-        evp_uring_proactor_put (self, operation);
+        put (self, operation);
     }
 }
 
@@ -444,16 +437,6 @@ evp_uring_proactor_supports (EvpProactor     *proactor,
   return TRUE;
 }
 
-void
-evp_uring_proactor_put (EvpUringProactor *self,
-                        EvpOperation     *operation)
-{
-  if (G_LIKELY (evp_uring_is_open (&self->uring) && self->waiting.head == NULL) && put_into_ring (self, operation))
-    return;
-  operation->index = EVP_URING_WAITING;
-  list_append (&self->waiting, operation);
-}
-
 static gboolean
 evp_uring_proactor_submit (EvpProactor  *proactor,
                            EvpOperation *operation,
@@ -467,15 +450,7 @@ evp_uring_proactor_submit (EvpProactor  *proactor,
       return FALSE;
     }
 
-  if (operation->kind == EVP_OPERATION_RECV && (operation->flags & EVP_OPERATION_AHEAD) != 0
-      && evp_uring_receiver_submit (self, operation))
-    return TRUE;
-  if (operation->kind == EVP_OPERATION_POLL && evp_operation_take_ahead (operation, NULL, 0) != 0)
-    {
-      evp_uring_proactor_finish (operation, operation->events);
-      return TRUE;
-    }
-  evp_uring_proactor_put (self, operation);
+  put (self, operation);
   return TRUE;
 }
 
@@ -500,7 +475,7 @@ ask_to_cancel (EvpUringProactor *self,
 static void
 send_cancels (EvpUringProactor *self)
 {
-  self->cancels_missing = !evp_uring_receivers_stop (self);
+  self->cancels_missing = FALSE;
   for (EvpOperation *operation = self->in_flight.head; operation != NULL; operation = operation->next)
     if ((self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0) && !ask_to_cancel (self, operation))
       return;
@@ -515,12 +490,7 @@ evp_uring_proactor_cancel (EvpProactor  *proactor,
   if (operation->index == EVP_URING_WAITING)
     {
       list_remove (&self->waiting, operation);
-      evp_uring_proactor_finish (operation, -ECANCELED);
-      return;
-    }
-  if (operation->index == EVP_URING_RECEIVING)
-    {
-      evp_uring_receiver_cancel (operation);
+      evp_operation_complete (operation, -ECANCELED);
       return;
     }
   if (!is_forked (self))
@@ -543,14 +513,13 @@ evp_uring_proactor_poll (EvpProactor *proactor)
     return 0;
 
   evp_uring_set_wakeups (&self->uring, FALSE);
-  evp_uring_receivers_sweep (self);
   if (G_UNLIKELY (self->cancels_missing))
     send_cancels (self);
   if (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring))
     {
       int failed = evp_uring_enter (&self->uring, 0);
 
-      completed = evp_uring_proactor_collect (self);
+      completed = collect (self);
       if (G_UNLIKELY (evp_uring_is_refused (failed)))
         {
           /* what is in flight goes with the ring */
@@ -575,24 +544,18 @@ evp_uring_proactor_close (EvpProactor *proactor)
 
   if (self->closed)
     return;
-  g_mutex_lock (&self->lock);
   self->closed = TRUE;
-  g_mutex_unlock (&self->lock);
   fail_all (&self->waiting, ECANCELED);
 
   if (is_forked (self))
     {
       /* the requests are the parent's, and go on there */
       fail_all (&self->in_flight, ECANCELED);
-      evp_uring_receivers_clear (self);
       evp_uring_abandon (&self->uring);
       return;
     }
   if (!evp_uring_is_open (&self->uring))
-    {
-      evp_uring_receivers_sweep (self);
-      return;
-    }
+    return;
   if (self->thread != evp_handle_thread_token ())
     {
       leave_thread (self);
@@ -605,7 +568,7 @@ evp_uring_proactor_close (EvpProactor *proactor)
       if (self->cancels_missing)
         send_cancels (self);
       failed = evp_uring_enter (&self->uring, self->cancels_missing ? 0 : 1);
-      evp_uring_proactor_collect (self);
+      collect (self);
       if (G_UNLIKELY (evp_uring_is_refused (failed)))
         {
           leave_thread (self);
@@ -613,7 +576,6 @@ evp_uring_proactor_close (EvpProactor *proactor)
         }
     }
   evp_uring_close (&self->uring);
-  evp_uring_receivers_clear (self);
 }
 
 static void
@@ -622,7 +584,6 @@ evp_uring_proactor_finalize (GObject *object)
   EvpUringProactor *self = EVP_URING_PROACTOR (object);
 
   evp_uring_proactor_close (EVP_PROACTOR (self));
-  g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (evp_uring_proactor_parent_class)->finalize (object);
 }
@@ -631,7 +592,6 @@ gboolean
 evp_uring_proactor_has_work (EvpUringProactor *self)
 {
   return self->waiting.head != NULL
-         || g_atomic_pointer_get (&self->dropped) != NULL
          || (evp_uring_is_open (&self->uring)
              && (io_uring_sq_ready (&self->uring.ring) > 0 || evp_uring_has_work (&self->uring)));
 }
@@ -658,17 +618,14 @@ evp_uring_proactor_take_waiting (EvpUringProactor *self)
   return operation;
 }
 
-gboolean
+void
 evp_uring_proactor_disown (EvpOperation *operation)
 {
-  if (operation->engine_free == release_message)
-    {
-      release_message (operation);
-      operation->engine_data = NULL;
-      operation->engine_free = NULL;
-      return FALSE;
-    }
-  return evp_uring_receiver_disown (operation);
+  if (operation->engine_free != release_message)
+    return;
+  release_message (operation);
+  operation->engine_data = NULL;
+  operation->engine_free = NULL;
 }
 
 gboolean
@@ -719,10 +676,9 @@ evp_uring_proactor_take_waiting (EvpUringProactor *self)
   return NULL;
 }
 
-gboolean
+void
 evp_uring_proactor_disown (EvpOperation *operation)
 {
-  return FALSE;
 }
 
 #endif
@@ -748,7 +704,6 @@ evp_uring_proactor_init (EvpUringProactor *self)
 {
 #ifdef HAVE_LIBURING
   evp_uring_init (&self->uring);
-  g_mutex_init (&self->lock);
   self->fork_generation = evp_os_fork_generation ();
 #endif
 }
