@@ -4,10 +4,15 @@
 
 #include "evp/net/evp-connector-private.h"
 
+#include "evp/base/evp-error.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-operation-private.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+
+/* A unix socket whose queue is full is tried again after 1 ms, then less and less often. */
+#define MAX_DELAY_MS 64
 
 struct _EvpConnector
 {
@@ -35,7 +40,14 @@ typedef struct
   GSocketAddress *address;
   GSocket *socket;
   EvpOperation *operation;
+  EvpTimerHandle *timer; /* until the same is tried again */
+  guint delay_ms;
 } EvpAttempt;
+
+typedef struct
+{
+  EvpAttempt *attempt; /* NULL once it was tried again */
+} EvpRetry;
 
 static void evp_connector_try_next (EvpConnector *self);
 
@@ -93,11 +105,15 @@ static void
 evp_connector_cancel_attempts (EvpConnector *self)
 {
   evp_connector_stop_timer (self);
-  for (guint i = 0; i < self->attempts->len; i++)
+  /* from the end: one that waits to be tried again ends, and leaves, at once */
+  for (guint i = self->attempts->len; i-- > 0;)
     {
       EvpAttempt *attempt = g_ptr_array_index (self->attempts, i);
 
-      evp_loop_cancel_operation (self->loop, attempt->operation);
+      if (attempt->timer != NULL)
+        evp_timer_handle_cancel (attempt->timer);
+      else
+        evp_loop_cancel_operation (self->loop, attempt->operation);
     }
 }
 
@@ -117,32 +133,101 @@ evp_attempt_free (EvpAttempt *self)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpAttempt, evp_attempt_free)
 
+/* An attempt ends without a socket. */
+static void
+evp_attempt_fail (EvpAttempt *failed,
+                  GError     *error)
+{
+  g_autoptr (EvpAttempt) attempt = failed;
+  g_autoptr (EvpConnector) self = evp_connector_ref (attempt->connector);
+
+  g_ptr_array_remove_fast (self->attempts, attempt);
+  g_ptr_array_add (self->errors, error);
+  evp_connector_try_next (self);
+  g_clear_pointer (&attempt, evp_attempt_free);
+  evp_connector_check_end (self);
+}
+
+static void
+evp_attempt_retry_cb (gpointer user_data)
+{
+  EvpRetry *retry = user_data;
+  EvpAttempt *attempt = g_steal_pointer (&retry->attempt);
+  GError *error = NULL;
+
+  g_clear_pointer (&attempt->timer, evp_timer_handle_unref);
+  if (!evp_loop_submit_operation (attempt->connector->loop, attempt->operation, &error))
+    evp_attempt_fail (attempt, error);
+}
+
+/* After evp_attempt_retry_cb(), or instead of it: the attempt was cancelled, or the loop is closed. */
+static void
+evp_attempt_retry_free (gpointer user_data)
+{
+  EvpRetry *retry = user_data;
+  EvpAttempt *attempt = retry->attempt;
+
+  g_free (retry);
+  if (attempt == NULL)
+    return;
+  g_clear_pointer (&attempt->timer, evp_timer_handle_unref);
+  evp_attempt_fail (attempt, g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
+                                                  _("The event loop is closed; make a new one")));
+}
+
+/* The queue of a unix socket is full, which cannot be waited for. TRUE if the attempt goes on. */
+static gboolean
+evp_attempt_retry_later (EvpAttempt *self)
+{
+  const gssize result = self->operation->result;
+  EvpAbstractEventLoop *loop = self->connector->loop;
+  EvpTimerHandle *timer;
+  EvpRetry *retry;
+
+  if ((result != -EBUSY && result != -EAGAIN)
+      || g_socket_address_get_family (self->address) != G_SOCKET_FAMILY_UNIX
+      || self->connector->cancelled || self->connector->winner != NULL)
+    return FALSE;
+  self->delay_ms = self->delay_ms == 0 ? 1 : MIN (self->delay_ms * 2, MAX_DELAY_MS);
+  retry = g_new (EvpRetry, 1);
+  retry->attempt = self;
+  timer = evp_event_loop_call_later (loop, self->delay_ms / 1000.0, evp_attempt_retry_cb, retry,
+                                     evp_attempt_retry_free, NULL);
+  if (timer != NULL) /* else it has failed already */
+    self->timer = evp_timer_handle_ref (timer);
+  return TRUE;
+}
+
 static void
 evp_connector_connected_cb (EvpOperation *operation,
                             gpointer      user_data)
 {
-  g_autoptr (EvpAttempt) attempt = user_data;
+  EvpAttempt *attempt = user_data;
   g_autoptr (EvpConnector) self = evp_connector_ref (attempt->connector);
-  g_autofree char *name = g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (attempt->address));
-  /* Translators: %s is the address of a socket */
-  g_autofree char *what = g_strdup_printf (_("Cannot connect to %s"), name);
+  g_autofree char *name = NULL;
+  g_autofree char *what = NULL;
   GError *error = NULL;
 
-  g_ptr_array_remove_fast (self->attempts, attempt);
+  if (G_UNLIKELY (operation->result < 0) && evp_attempt_retry_later (attempt))
+    return;
+  name = g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (attempt->address));
+  /* Translators: %s is the address of a socket */
+  what = g_strdup_printf (_("Cannot connect to %s"), name);
   /* the second check tells the GSocket that it is connected */
   if (!evp_loop_check_operation (self->loop, operation, what, &error)
       || !g_socket_check_connect_result (attempt->socket, &error))
     {
-      g_ptr_array_add (self->errors, error);
-      evp_connector_try_next (self);
+      evp_attempt_fail (attempt, error);
+      return;
     }
-  else if (!self->cancelled && self->winner == NULL)
+  g_ptr_array_remove_fast (self->attempts, attempt);
+  if (!self->cancelled && self->winner == NULL)
     {
       evp_loop_retire_operation (operation); /* whoever gets the socket registers it anew */
       self->winner = g_steal_pointer (&attempt->socket);
       evp_connector_cancel_attempts (self);
     }
-  g_clear_pointer (&attempt, evp_attempt_free);
+  evp_attempt_free (attempt);
   evp_connector_check_end (self);
 }
 
@@ -222,7 +307,9 @@ evp_connector_is_answered (EvpConnector *self)
     {
       EvpAttempt *attempt = g_ptr_array_index (self->attempts, i);
 
-      if (g_socket_condition_check (attempt->socket, G_IO_OUT | G_IO_ERR | G_IO_HUP) != 0)
+      /* a unix socket is ready whatever becomes of it */
+      if (g_socket_address_get_family (attempt->address) != G_SOCKET_FAMILY_UNIX
+          && g_socket_condition_check (attempt->socket, G_IO_OUT | G_IO_ERR | G_IO_HUP) != 0)
         return TRUE;
     }
   return FALSE;

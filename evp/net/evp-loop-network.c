@@ -170,6 +170,9 @@ evp_event_loop_create_connection_finish (EvpAbstractEventLoop *self,
  *
  * Connects to a unix socket.
  *
+ * If the server's queue of connections is full it is tried again after a while, less and less often; give a
+ * [property@Evp.ConnectionOptions:timeout], or cancel it, to end that.
+ *
  * With TLS the options need a [property@Evp.ConnectionOptions:server-name]. All errors come out of
  * [method@Evp.AbstractEventLoop.create_unix_connection_finish].
  *

@@ -7,6 +7,8 @@
 
 #include "evp/net/evp-connector-private.h"
 
+#include <gio/gunixsocketaddress.h>
+
 typedef struct
 {
   NetFixture *fixture;
@@ -533,6 +535,32 @@ test_merge_errors (void)
   g_clear_error (&error);
 }
 
+/* A unix server whose queue is full does not keep the others from being tried, and loses to one that answers. */
+/* Rules: N-6, N-8 */
+static void
+test_full_queue (NetFixture *fixture)
+{
+  g_autofree char *uuid = g_uuid_string_random ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new_with_type (uuid, -1, G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+  g_autoptr (GSocket) full = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+  g_autoptr (GSocket) filler = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_auto (Connect) connect = { 0 };
+  guint fds = count_fds (fixture);
+
+  g_socket_set_listen_backlog (full, 0);
+  g_assert_true (g_socket_bind (full, address, FALSE, NULL) && g_socket_listen (full, NULL));
+  g_assert_true (g_socket_connect (filler, address, NULL, NULL));
+  connect_init (&connect, fixture);
+  connect.addresses = g_list_append (NULL, g_object_ref (address));
+  connect_to (&connect, "127.0.0.1", net_local_port (listener));
+  connect_start (&connect, 0.005);
+  connect_wait (&connect);
+  g_assert_no_error (connect.error);
+  g_assert_cmpint (g_socket_get_family (connect.socket), ==, G_SOCKET_FAMILY_IPV4);
+  g_assert_cmpuint (connect.fds, <=, fds);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -551,6 +579,7 @@ main (int    argc,
   net_test_add ("connector", "failure-hurries", test_failure_hurries);
   net_test_add ("connector", "one-at-a-time", test_one_at_a_time);
   net_test_add ("connector", "cancel", test_cancel);
+  net_test_add ("connector", "full-queue", test_full_queue);
   net_test_add ("connector", "local", test_local);
   net_test_add ("connector", "families", test_families);
 

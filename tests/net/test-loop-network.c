@@ -627,6 +627,101 @@ test_unix (NetFixture *fixture)
   g_assert_false (g_file_test (path.path, G_FILE_TEST_EXISTS));
 }
 
+/* A listening socket whose queue of connections is full. */
+typedef struct
+{
+  GSocket *listener;
+  GPtrArray *fillers; /* of GSocket */
+  char *name;
+} FullQueue;
+
+static GSocket *
+new_unix_socket (void)
+{
+  g_autoptr (GError) error = NULL;
+  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, &error);
+
+  g_assert_no_error (error);
+  g_socket_set_blocking (socket, FALSE);
+  return socket;
+}
+
+static void
+full_queue_init (FullQueue *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *uuid = g_uuid_string_random ();
+  g_autoptr (GSocketAddress) address = NULL;
+  gboolean connected;
+
+  self->name = g_strconcat ("@evp-test-", uuid, NULL);
+  address = g_unix_socket_address_new_with_type (self->name + 1, -1, G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+  self->listener = new_unix_socket ();
+  self->fillers = g_ptr_array_new_with_free_func (g_object_unref);
+  g_socket_bind (self->listener, address, FALSE, &error);
+  g_assert_no_error (error);
+  g_socket_set_listen_backlog (self->listener, 0);
+  g_socket_listen (self->listener, &error);
+  g_assert_no_error (error);
+  do
+    {
+      GSocket *filler = new_unix_socket ();
+
+      g_ptr_array_add (self->fillers, filler);
+      connected = g_socket_connect (filler, address, NULL, NULL);
+    }
+  while (connected);
+}
+
+static void
+full_queue_clear (FullQueue *self)
+{
+  g_clear_object (&self->listener);
+  g_clear_pointer (&self->fillers, g_ptr_array_unref);
+  g_clear_pointer (&self->name, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (FullQueue, full_queue_clear)
+
+/* A server that is slow to accept is waited for, like everywhere else. */
+/* Rules: K-11, N-8 */
+static void
+test_unix_full (NetFixture *fixture)
+{
+  g_auto (FullQueue) queue = { 0 };
+  g_auto (EvpTestAwait) cancelled = { fixture->loop, NULL };
+  g_auto (EvpTestAwait) waiting = { fixture->loop, NULL };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
+  g_autoptr (GIOStream) client = NULL;
+  g_autoptr (GSocket) accepted = NULL;
+  g_autoptr (GError) error = NULL;
+
+  full_queue_init (&queue);
+  evp_event_loop_create_unix_connection_async (fixture->loop, queue.name, NULL, cancellable,
+                                               evp_test_ready_cb, &cancelled);
+  evp_test_run_ready (fixture->loop);
+  g_assert_null (cancelled.result);
+  g_cancellable_cancel (cancellable);
+  g_assert_null (evp_event_loop_create_unix_connection_finish (fixture->loop, net_result (&cancelled), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+
+  evp_connection_options_set_timeout (options, 0.01);
+  g_assert_null (net_connect_unix (fixture->loop, queue.name, options, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_clear_error (&error);
+
+  evp_event_loop_create_unix_connection_async (fixture->loop, queue.name, NULL, NULL, evp_test_ready_cb, &waiting);
+  evp_test_run_ready (fixture->loop);
+  g_assert_null (waiting.result);
+  accepted = g_socket_accept (queue.listener, NULL, &error);
+  g_assert_no_error (error);
+  client = evp_event_loop_create_unix_connection_finish (fixture->loop, net_result (&waiting), &error);
+  g_assert_no_error (error);
+  g_assert_true (G_IS_UNIX_CONNECTION (client));
+}
+
 /* Rules: N-20 */
 static void
 test_unix_abstract (NetFixture *fixture)
@@ -741,6 +836,41 @@ test_unix_arguments (NetFixture *fixture)
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
 }
 
+static void
+failed_unix_connection_cb (GObject      *source,
+                           GAsyncResult *result,
+                           gpointer      user_data)
+{
+  Failed *failed = user_data;
+
+  failed->n_calls++;
+  g_assert_null (evp_event_loop_create_unix_connection_finish (EVP_EVENT_LOOP (source), result, &failed->error));
+}
+
+/* The loop is closed while a unix server's queue is full. */
+/* Rules: N-8 */
+static void
+test_unix_full_loop_closed (gconstpointer data)
+{
+  const NetLoop *kind = data;
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  EvpAbstractEventLoop *loop = kind->make ();
+  FullQueue queue;
+  Failed failed = { 0 };
+
+  full_queue_init (&queue);
+  evp_event_loop_create_unix_connection_async (loop, queue.name, NULL, NULL, failed_unix_connection_cb, &failed);
+  evp_test_run_ready (loop);
+  g_assert_cmpuint (failed.n_calls, ==, 0);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_cmpuint (failed.n_calls, ==, 1);
+  g_assert_error (failed.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&failed.error);
+  full_queue_clear (&queue);
+  g_assert_finalize_object (loop);
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -766,13 +896,16 @@ main (int    argc,
   net_test_add ("loop-network", "server-arguments", test_server_arguments);
   net_test_add ("loop-network", "unix", test_unix);
   net_test_add ("loop-network", "unix-abstract", test_unix_abstract);
+  net_test_add ("loop-network", "unix-full", test_unix_full);
   net_test_add ("loop-network", "unix-stale", test_unix_stale);
   net_test_add ("loop-network", "unix-arguments", test_unix_arguments);
   for (guint i = 0; i < G_N_ELEMENTS (net_loops) - !evp_test_has_uring (); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/net/loop-network/connection-loop-closed/%s", net_loops[i].name);
+      g_autofree char *unix_path = g_strdup_printf ("/evp/net/loop-network/unix-full-loop-closed/%s", net_loops[i].name);
 
       g_test_add_data_func (path, &net_loops[i], test_connection_loop_closed);
+      g_test_add_data_func (unix_path, &net_loops[i], test_unix_full_loop_closed);
     }
 
   return g_test_run ();
