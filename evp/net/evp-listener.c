@@ -120,14 +120,20 @@ static const EvpDemandFuncs evp_listener_demand_funcs = {
   evp_listener_resume_cb,
 };
 
+static char *
+evp_listener_dup_name (EvpListener *self)
+{
+  g_autoptr (GSocketAddress) address = g_socket_get_local_address (self->socket, NULL);
+
+  return address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address)) : g_strdup ("?");
+}
+
 static void
 evp_listener_report (EvpListener *self,
                      int          saved_errno)
 {
   g_autoptr (EvpExceptionContext) context = NULL;
-  g_autoptr (GSocketAddress) address = g_socket_get_local_address (self->socket, NULL);
-  g_autofree char *name = address != NULL ? g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address))
-                                          : g_strdup ("?");
+  g_autofree char *name = evp_listener_dup_name (self);
   g_autoptr (GError) error = NULL;
 
   /* Translators: %s is the address of a socket */
@@ -220,7 +226,8 @@ evp_listener_ready_cb (EvpOperation *operation,
       if (operation->result == -ECANCELED)
         return;
       evp_listener_report (self, (int) -operation->result);
-      evp_listener_start_rest (self);
+      if (!self->closed)
+        evp_listener_start_rest (self);
       return;
     }
   if (evp_listener_accept (self))
@@ -417,6 +424,30 @@ evp_listener_get_socket (EvpListener *self)
   return self->socket;
 }
 
+/* A socket that was given may listen already, which GSocket does not want to be told twice. */
+static gboolean
+evp_listener_listen (EvpListener *self,
+                     int          backlog,
+                     GError     **error)
+{
+  int listens = 0;
+
+  if (!g_socket_get_option (self->socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, NULL) || !listens)
+    {
+      g_socket_set_listen_backlog (self->socket, backlog);
+      return g_socket_listen (self->socket, error);
+    }
+  if (listen (g_socket_get_fd (self->socket), backlog) != 0)
+    {
+      int saved_errno = errno;
+      g_autofree char *name = evp_listener_dup_name (self);
+
+      evp_set_error_from_errno (error, saved_errno, _("Cannot listen at %s"), name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 evp_listener_start (EvpListener            *self,
                     int                     backlog,
@@ -428,8 +459,7 @@ evp_listener_start (EvpListener            *self,
 
   if (self->poll != NULL)
     return TRUE;
-  g_socket_set_listen_backlog (self->socket, backlog);
-  if (!g_socket_listen (self->socket, error))
+  if (!evp_listener_listen (self, backlog, error))
     return FALSE;
   self->backlog = backlog;
   self->funcs = funcs;
@@ -437,7 +467,13 @@ evp_listener_start (EvpListener            *self,
   self->poll = evp_operation_new (EVP_OPERATION_POLL, fd, evp_listener_ready_cb, self);
   self->poll->events = EVP_IO_EVENTS_READ;
   self->accept = evp_operation_new (EVP_OPERATION_ACCEPT, fd, NULL, NULL);
-  return evp_listener_wait (self, error);
+  if (evp_listener_wait (self, error))
+    return TRUE;
+  g_clear_pointer (&self->poll, evp_operation_unref);
+  g_clear_pointer (&self->accept, evp_operation_unref);
+  self->funcs = NULL;
+  self->data = NULL;
+  return FALSE;
 }
 
 void

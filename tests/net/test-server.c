@@ -6,6 +6,7 @@
 #include "net/net-servers.h"
 #include "net/net-sockets.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 typedef struct
@@ -117,6 +118,28 @@ test_late_handler (NetFixture *fixture)
     evp_test_run_ready (fixture->loop);
   g_signal_handlers_unblock_by_func (server, incoming_cb, &incoming);
   incoming_wait (fixture, &incoming, 2);
+  evp_server_close (server);
+}
+
+/* A socket that was given may listen already. */
+/* Rules: N-12, N-17 */
+static void
+test_listening_socket (NetFixture *fixture)
+{
+  g_autoptr (GSocket) listener = net_listener ("127.0.0.1");
+  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (GIOStream) client = NULL;
+  g_autoptr (GIOStream) accepted = NULL;
+  g_autoptr (GError) error = NULL;
+
+  evp_server_options_set_socket (options, listener);
+  server = net_serve_full (fixture->loop, NULL, 0, 0, options, &error);
+  g_assert_no_error (error);
+  client = net_connect (fixture->loop, server);
+  accepted = net_server_accept (fixture->loop, server, NULL, &error);
+  g_assert_no_error (error);
+  net_assert_connected (fixture->loop, client, accepted);
   evp_server_close (server);
 }
 
@@ -611,6 +634,138 @@ test_empty (void)
   evp_server_close (server);
 }
 
+/* A loop that has its reasons not to wait for anything, once. */
+typedef struct
+{
+  EvpSelectorEventLoop parent_instance;
+
+  gboolean refuses; /* the next operation */
+  gboolean fails;   /* the same, but says so later */
+} RefusingLoop;
+
+typedef EvpSelectorEventLoopClass RefusingLoopClass;
+
+GType refusing_loop_get_type (void);
+
+static gboolean
+refusing_loop_submit_operation (EvpAbstractEventLoop *loop,
+                                EvpOperation         *operation,
+                                GError              **error)
+{
+  RefusingLoop *self = (RefusingLoop *) loop;
+  EvpAbstractEventLoopInterface *parent = g_type_interface_peek_parent (EVP_EVENT_LOOP_GET_IFACE (loop));
+
+  if (self->refuses)
+    {
+      self->refuses = FALSE;
+      g_set_error_literal (error, EVP_ERROR, EVP_ERROR_FAILED, "not now");
+      return FALSE;
+    }
+  if (self->fails)
+    {
+      self->fails = FALSE;
+      evp_operation_fail (operation, EIO);
+      return TRUE;
+    }
+  return parent->submit_operation (loop, operation, error);
+}
+
+static void
+refusing_loop_iface_init (gpointer iface,
+                          gpointer data)
+{
+  ((EvpAbstractEventLoopInterface *) iface)->submit_operation = refusing_loop_submit_operation;
+}
+
+G_DEFINE_TYPE_WITH_CODE (RefusingLoop, refusing_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, refusing_loop_iface_init))
+
+static void
+refusing_loop_class_init (RefusingLoopClass *klass)
+{
+}
+
+static void
+refusing_loop_init (RefusingLoop *self)
+{
+}
+
+/* A server that could not start does so the next time. */
+/* Rules: N-14, N-17 */
+static void
+test_start_refused (void)
+{
+  EvpTestDeadline *deadline = evp_test_deadline_start (60, "start-refused");
+  EvpAbstractEventLoop *loop = g_object_new (refusing_loop_get_type (), NULL);
+  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (GIOStream) client = NULL;
+  g_autoptr (GIOStream) accepted = NULL;
+  g_autoptr (GError) error = NULL;
+
+  evp_server_options_set_start_serving (options, FALSE);
+  server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
+  g_assert_no_error (error);
+  ((RefusingLoop *) loop)->refuses = TRUE;
+  g_assert_false (evp_server_start_serving (server, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);
+  g_clear_error (&error);
+  g_assert_false (evp_server_is_serving (server));
+
+  g_assert_true (evp_server_start_serving (server, &error));
+  g_assert_no_error (error);
+  client = net_connect (loop, server);
+  accepted = net_server_accept (loop, server, NULL, &error);
+  g_assert_no_error (error);
+  g_clear_object (&client);
+  g_clear_object (&accepted);
+  evp_server_close (server);
+  g_clear_object (&server);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+  evp_test_deadline_stop (deadline);
+}
+
+static void
+close_server_cb (EvpAbstractEventLoop *loop,
+                 EvpExceptionContext  *context,
+                 gpointer              user_data)
+{
+  g_assert_true (g_error_matches (evp_exception_context_get_error (context), G_IO_ERROR, G_IO_ERROR_FAILED));
+  evp_server_close (user_data);
+}
+
+/* Who hears that a server cannot wait for connections may close it: then nothing is left of it. */
+/* Rules: N-15, N-17 */
+static void
+test_close_in_report (void)
+{
+  EvpTestDeadline *deadline = evp_test_deadline_start (60, "close-in-report");
+  EvpAbstractEventLoop *loop = g_object_new (refusing_loop_get_type (), NULL);
+  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (EvpLoopStatistics) statistics = NULL;
+  g_autoptr (GError) error = NULL;
+
+  evp_server_options_set_start_serving (options, FALSE);
+  server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
+  g_assert_no_error (error);
+  evp_event_loop_set_exception_handler (loop, close_server_cb, server, NULL);
+  ((RefusingLoop *) loop)->fails = TRUE;
+  g_assert_true (evp_server_start_serving (server, &error));
+  g_assert_no_error (error);
+  net_wait_closed (loop, server);
+  g_assert_false (evp_server_is_serving (server));
+  evp_test_run_ready (loop);
+  statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
+  /* a cancelled one of the server's may still be counted; there is none of the listener's */
+  g_assert_cmpuint (evp_loop_statistics_get_timers (statistics), <=, 1);
+  g_clear_object (&server);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+  evp_test_deadline_stop (deadline);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -618,8 +773,11 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/evp/net/server/empty", test_empty);
+  g_test_add_func ("/evp/net/server/start-refused", test_start_refused);
+  g_test_add_func ("/evp/net/server/close-in-report", test_close_in_report);
   net_test_add ("server", "incoming", test_incoming);
   net_test_add ("server", "late-handler", test_late_handler);
+  net_test_add ("server", "listening-socket", test_listening_socket);
   net_test_add ("server", "accept", test_accept);
   net_test_add ("server", "accept-cancel", test_accept_cancel);
   net_test_add ("server", "close", test_close);
