@@ -101,6 +101,8 @@ evp_loop_submit_operation (EvpAbstractEventLoop *loop,
   if (G_LIKELY (ok && slot_error == NULL)
       || evp_check_slot_result (ok, slot_error, loop, "submit_operation", error))
     return TRUE;
+  if ((operation->flags & EVP_OPERATION_ALLOCATE) != 0)
+    g_clear_pointer (&operation->buffer, g_free);
   operation->state = EVP_OPERATION_IDLE;
   evp_operation_unref (operation);
   return FALSE;
