@@ -35,14 +35,23 @@ function _init() {
         return GLib.dgettext('evp-1', message);
     }
 
+    // anything can be thrown, and not everything turns into a string
+    function textOf(error) {
+        try {
+            return String(error);
+        } catch {
+            return Object.prototype.toString.call(error);
+        }
+    }
+
     function toGError(error) {
-        return error instanceof GLib.Error ? error : makeError(Evp.Error.FAILED, `${error}`);
+        return error instanceof GLib.Error ? error : makeError(Evp.Error.FAILED, textOf(error));
     }
 
     function describe(message, error) {
         const context = Evp.ExceptionContext.new(message);
         context.set_error(toGError(error));
-        if (error?.stack)
+        if (typeof error?.stack === 'string')
             context.set_string('traceback', error.stack.trimEnd());
         return context;
     }
@@ -180,6 +189,8 @@ function _init() {
             setExceptionHandler.call(this, null);
             return;
         }
+        if (typeof handler !== 'function')
+            throw new TypeError(`a function or null is needed, not ${handler}`);
         setExceptionHandler.call(this, (loop, context) => {
             // what was thrown, if it was thrown in JavaScript
             context.exception = report ? report.error : context.get_error();
@@ -209,13 +220,14 @@ function _init() {
         const start = methods[`${name}_async`];
         const finish = methods[`${name}_finish`];
         // where from, the buffer, others, the cancellable and the callback
-        methods[`${name}_into_async`] = function (source, buffer, ...args) {
+        function startInto(source, buffer, ...args) {
             const callback = args.pop();
             start.call(this, source, buffer.byteLength, ...args, (_, result) => {
                 buffers.set(result, buffer);
                 callback(this, result);
             });
-        };
+        }
+        methods[`${name}_into_async`] = Object.defineProperty(startInto, 'length', {value: start.length});
         methods[`${name}_into_finish`] = function (result) {
             const received = finish.call(this, result);
             const [bytes, ...others] = Array.isArray(received) ? received : [received];
@@ -242,7 +254,7 @@ function _init() {
         return Object.defineProperty(start, 'length', {value: method.length});
     }
 
-    for (const type of [Evp.AbstractEventLoop, Evp.ProactorEventLoop, Evp.Future, Evp.Subprocess, Evp.Server,
+    for (const type of [Evp.AbstractEventLoop, Evp.ProactorEventLoop, Evp.Subprocess, Evp.Server,
         Evp.DatagramEndpoint]) {
         for (const name of Object.getOwnPropertyNames(type.prototype)) {
             const stem = name.replace(/_async$/, '');
@@ -303,6 +315,23 @@ function _init() {
             }
         };
     }
+
+    // Gio._promisify() takes a result [true, …] for C's, and writes a stack into what was thrown, be it null
+    const awaitAsync = timed(futureMethods.await_async, 'await_async');
+    futureMethods._original_await_async = awaitAsync; // it need not do it again
+    futureMethods.await_async = function (...args) {
+        if (args.length === awaitAsync.length)
+            return awaitAsync.apply(this, args);
+        return new Promise((resolve, reject) => {
+            awaitAsync.call(this, ...args, (_, result) => {
+                try {
+                    resolve(this.await_finish(result));
+                } catch (error) {
+                    reject(error);
+                }
+            });
+        });
+    };
 
     bindCallback(futureMethods, 'add_done_callback', 0);
 

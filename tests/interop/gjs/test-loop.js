@@ -152,6 +152,47 @@ test('exceptions', withLoop(loop => {
     }
 }));
 
+// what can be thrown in JavaScript, and does not all turn into a string
+const anything = ['text', null, undefined, 7, Symbol('sign'), Object.create(null), Object.freeze({stack: 5}), {
+    toString() {
+        throw new TypeError('no text');
+    },
+}];
+
+// Rules
+test('anything-thrown-is-reported', async () => {
+    const loop = adoptedLoop();
+    const seen = await new Promise(resolve => {
+        const reported = [];
+        loop.set_exception_handler((_loop, context) => {
+            assert(context.get_error() instanceof GLib.Error);
+            if (reported.push(context.exception) === 2 * anything.length)
+                resolve(reported);
+        });
+        for (const thrown of anything) {
+            loop.call_soon(() => {
+                throw thrown;
+            });
+        }
+        for (const thrown of anything)
+            loop.call_later(0.001, () => Promise.reject(thrown));
+    });
+    anything.forEach(thrown => assertEqual(seen.filter(item => item === thrown).length, 2));
+    loop.close();
+});
+
+// Rules: X-1
+test('exception-handler-must-be-a-function', withLoop(loop => {
+    const seen = [];
+    loop.set_exception_handler((_loop, context) => seen.push(context.exception));
+    assertThrows(() => loop.set_exception_handler('print'), TypeError);
+    loop.call_soon(() => {
+        throw new TypeError('mine');
+    });
+    turn(loop);
+    assertEqual(seen.length, 1); // the one that there was
+}));
+
 // Rules: X-6
 test('failing-exception-handler', () => {
     const Reporting = GObject.registerClass({
@@ -355,6 +396,30 @@ test('await', async () => {
     assert(last);
     assertEqual(await Promise.all([future, future.then(([first]) => first)]), [[1, 2], 1]);
     assertEqual(await future.await_async(null), [1, 2]);
+    loop.close();
+});
+
+// Rules: U-2, U-5
+test('await-anything', async () => {
+    const loop = adoptedLoop();
+    for (const value of anything) {
+        const failed = loop.create_future();
+        const promise = failed.await_async(null);
+        failed.set_error(value);
+        for (const waiting of [promise, failed])
+            assert(await waiting.then(() => 'a result', error => error === value) === true, typeof value);
+    }
+    // what C returns as an array that begins with true loses that; a result is none of C's
+    const value = [true, 'second'];
+    const done = loop.create_future();
+    const promise = done.await_async(null);
+    done.set_result(value);
+    assert(await promise === value);
+    assertEqual(value, [true, 'second']);
+    const finished = await new Promise(resolve => {
+        assert(done.await_async(null, (future, result) => resolve(future.await_finish(result))) === undefined);
+    });
+    assert(finished === value);
     loop.close();
 });
 

@@ -82,6 +82,45 @@ test('datagrams', withLoop(async loop => {
     sender.close();
 }));
 
+// the methods that fill a buffer call back as others do, and are no promise then
+// Rules: K-7, K-8
+test('into-a-buffer-with-callback', withLoop(async loop => {
+    const [client, server] = await pair(loop);
+    client.send(fromString('called'), null);
+    const buffer = new Uint8Array(8);
+    const size = await new Promise((resolve, reject) => {
+        const promise = loop.sock_recv_into_async(server, buffer, null, (source, result) => {
+            try {
+                assert(source === loop);
+                resolve(loop.sock_recv_into_finish(result));
+            } catch (failure) {
+                reject(failure);
+            }
+        });
+        assert(promise === undefined, 'it is a promise as well');
+    });
+    assertEqual(toString(buffer.subarray(0, size)), 'called');
+    client.close();
+    server.close();
+
+    const receiver = newSocket(Gio.SocketType.DATAGRAM);
+    const sender = newSocket(Gio.SocketType.DATAGRAM);
+    sender.send_to(bound(receiver), fromString('from'), null);
+    const [received, from] = await new Promise((resolve, reject) => {
+        loop.sock_recvfrom_into_async(receiver, buffer, null, (_, result) => {
+            try {
+                resolve(loop.sock_recvfrom_into_finish(result));
+            } catch (failure) {
+                reject(failure);
+            }
+        });
+    });
+    assertEqual(toString(buffer.subarray(0, received)), 'from');
+    assertEqual(from.get_port(), sender.get_local_address().get_port());
+    receiver.close();
+    sender.close();
+}));
+
 // Rules: K-5
 test('cancelled', withLoop(async loop => {
     const [client, server] = await pair(loop);
