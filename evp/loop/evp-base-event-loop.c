@@ -271,7 +271,8 @@ evp_base_event_loop_schedule (EvpAbstractEventLoop *loop,
 
   if (!check_open (core, error) || !check_thread (core, error))
     return FALSE;
-  if ((handle->flags & EVP_HANDLE_QUEUED) != 0)
+  /* one that is armed is linked into the timer queue */
+  if ((handle->flags & (EVP_HANDLE_QUEUED | EVP_HANDLE_ARMED)) != 0)
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_STATE, _("The handle is already scheduled"));
       return FALSE;
@@ -293,7 +294,7 @@ evp_base_event_loop_schedule_threadsafe (EvpAbstractEventLoop *loop,
     {
       /* inside a turn it would go into the queue that it is in already */
       if (__atomic_load_n (&core->pool.owner, __ATOMIC_RELAXED) == evp_handle_thread_token ()
-          && (handle->flags & EVP_HANDLE_QUEUED) != 0)
+          && (handle->flags & (EVP_HANDLE_QUEUED | EVP_HANDLE_ARMED)) != 0)
         {
           g_set_error_literal (error, EVP_ERROR, EVP_ERROR_INVALID_STATE, _("The handle is already scheduled"));
           return FALSE;
