@@ -68,8 +68,9 @@ typedef struct
   GQueue jobs;
   GPtrArray *threads; /* those nobody has joined */
   guint n_workers;
-  guint n_idle; /* waiting, less those that a job has been queued for */
+  guint n_idle; /* waiting for a job; some may have been woken for one */
   guint n_started;
+  guint n_shutting; /* whose jobs wait, or have waited, for the other workers */
   gboolean shut_down;
 } EvpExecutorPool;
 
@@ -93,6 +94,7 @@ enum
 static GParamSpec *properties[N_PROPS];
 
 static __thread EvpExecutorPool *own_pool; /* of a worker */
+static __thread gboolean shutting;         /* it is one of the pool's n_shutting */
 
 static void
 evp_executor_job_free (gpointer data)
@@ -158,6 +160,8 @@ evp_executor_pool_worker (gpointer data)
       pool->n_idle--;
     }
   pool->n_workers--;
+  if (shutting)
+    pool->n_shutting--;
   g_cond_broadcast (&pool->ended);
   g_mutex_unlock (&pool->lock);
   evp_executor_pool_unref (pool);
@@ -190,7 +194,7 @@ evp_executor_pool_shutdown (EvpExecutorPool *pool,
                             gboolean         wait)
 {
   g_autoptr (GPtrArray) threads = NULL;
-  guint self_working = own_pool == pool;
+  gboolean working = own_pool == pool;
 
   if (pool->fork_generation != evp_os_fork_generation ())
     return; /* its threads stayed in the parent, and perhaps one of them held the lock */
@@ -200,7 +204,14 @@ evp_executor_pool_shutdown (EvpExecutorPool *pool,
   g_cond_broadcast (&pool->work);
   if (wait)
     {
-      while (pool->n_workers > self_working)
+      /* jobs that wait here do not wait for each other */
+      if (working && !shutting)
+        {
+          shutting = TRUE;
+          pool->n_shutting++;
+          g_cond_broadcast (&pool->ended);
+        }
+      while (pool->n_workers > (working ? pool->n_shutting : 0))
         g_cond_wait (&pool->ended, &pool->lock);
       threads = g_steal_pointer (&pool->threads);
       pool->threads = g_ptr_array_new_with_free_func ((GDestroyNotify) g_thread_unref);
@@ -483,7 +494,7 @@ refused:
  * Takes no more jobs.
  *
  * What was submitted before still runs. Shutting down twice does no harm. A job may shut down its own
- * executor; it waits for the other threads only.
+ * executor; it waits for the other threads only, and not for jobs that do the same.
  *
  * Waiting blocks the calling thread, and a job that waits for that thread in turn never ends: in a loop use
  * [method@Evp.AbstractEventLoop.shutdown_default_executor_async], or do not wait.
