@@ -57,10 +57,18 @@ struct _EvpHandle
   guint8 reentrant;    /* fd: may be queued again while its callback is on the stack; see run_watch() */
 };
 
-/* What debug mode also knows; a handle of its own. */
+/* A timer of its own: without a pool it has to know whose queue it leaves when it is cancelled. */
 typedef struct
 {
   EvpHandle handle;
+  EvpHandlePool *armed_in; /* while armed */
+} EvpOwnTimer;
+
+/* What debug mode also knows; a handle of its own. Begins as EvpOwnTimer does. */
+typedef struct
+{
+  EvpHandle handle;
+  EvpHandlePool *armed_in;
   char *name; /* or NULL */
   EvpBacktrace origin;
 } EvpTracedHandle;

@@ -42,7 +42,7 @@ evp_handle_new_standalone (EvpHandleKind  kind,
                            gpointer       user_data,
                            GDestroyNotify destroy)
 {
-  EvpHandle *self = g_aligned_alloc0 (1, sizeof (EvpHandle), 64);
+  EvpHandle *self = g_aligned_alloc0 (1, kind == EVP_HANDLE_TIMER ? sizeof (EvpOwnTimer) : sizeof (EvpHandle), 64);
 
   self->ref_count = 1;
   self->kind = kind;
@@ -274,7 +274,7 @@ evp_handle_run (EvpHandle *self)
 void
 evp_handle_cancel (EvpHandle *self)
 {
-  EvpHandlePool *pool;
+  EvpHandlePool *pool, *queue;
 
   g_return_if_fail (self != NULL);
 
@@ -288,12 +288,13 @@ evp_handle_cancel (EvpHandle *self)
 
   self->flags |= EVP_HANDLE_CANCELLED;
   pool = self->pool;
-  if ((self->flags & EVP_HANDLE_ARMED) != 0 && pool != NULL && pool->timer_cancelled != NULL)
+  queue = pool != NULL ? pool : self->kind == EVP_HANDLE_TIMER ? ((EvpOwnTimer *) self)->armed_in : NULL;
+  if ((self->flags & EVP_HANDLE_ARMED) != 0 && queue != NULL && queue->timer_cancelled != NULL)
     {
       /* the queue's reference is ours now; dropping runs foreign code, which may end the loop */
-      pool->timer_cancelled (pool, self);
+      queue->timer_cancelled (queue, self);
       evp_handle_drop (self);
-      if (pool->orphaned)
+      if (pool == NULL || pool->orphaned)
         evp_handle_unref (self);
       else
         evp_handle_release (self);

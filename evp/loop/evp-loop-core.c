@@ -293,6 +293,8 @@ evp_loop_core_arm (EvpLoopCore *self,
                    EvpHandle   *handle)
 {
   insert_timer (self, evp_handle_ref (handle));
+  if (handle->pool == NULL && handle->kind == EVP_HANDLE_TIMER)
+    ((EvpOwnTimer *) handle)->armed_in = &self->pool;
 }
 
 static inline void

@@ -233,6 +233,13 @@ schedule_at (EvpAbstractEventLoop *self,
     return (EvpTimerHandle *) evp_loop_core_add_timer (core, when, callback, user_data, destroy);
 
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), NULL);
+  /* a timer from the pool leaves the queue when it is cancelled; what was posted meanwhile is no reason for another */
+  if (core != NULL && __atomic_load_n (&core->slow, __ATOMIC_RELAXED) == EVP_LOOP_SLOW_POSTED)
+    {
+      evp_loop_core_drain (core);
+      if (__atomic_load_n (&core->slow, __ATOMIC_RELAXED) == 0)
+        return (EvpTimerHandle *) evp_loop_core_add_timer (core, when, callback, user_data, destroy);
+    }
   handle = evp_loop_core_new_handle (core, EVP_HANDLE_TIMER, callback, user_data, destroy);
   handle->when = when;
   ok = EVP_EVENT_LOOP_GET_IFACE (self)->schedule_timer (self, (EvpTimerHandle *) handle, &slot_error);
