@@ -127,7 +127,9 @@ post_by_slot (EvpAbstractEventLoop *self,
  *
  * Like [method@Evp.AbstractEventLoop.call_soon], from any thread; a sleeping loop wakes up.
  *
- * Calls of one thread run in their order. If the loop is closed before the callback ran, the
+ * Calls of one thread run in their order, those of [method@Evp.AbstractEventLoop.call_soon] included. What another
+ * thread calls while a turn runs is queued at the end of its round, so it may run after what callbacks of
+ * that round call later. If the loop is closed before the callback ran, the
  * data is released by the thread that closes.
  *
  * @callback may run before this returns, and drop what it holds of the loop: the calling thread needs a

@@ -664,6 +664,140 @@ test_dropped (Fixture      *fixture,
   wait_for_release (fixture, &job);
 }
 
+static void
+door_and_shut_func (EvpFuture *future,
+                    gpointer   user_data)
+{
+  Job *job = user_data;
+
+  door_func (future, job);
+  evp_executor_shutdown (job->fixture->executor, TRUE);
+}
+
+/* Rules: E-1 */
+static void
+test_shutdown_from_two_jobs (Fixture      *fixture,
+                             gconstpointer data)
+{
+  Job a = { fixture, "a" }, b = { fixture, "b" };
+  g_autoptr (EvpFuture) first = evp_event_loop_run_in_executor (fixture->loop, door_and_shut_func, &a, job_released, NULL);
+  g_autoptr (EvpFuture) second = evp_event_loop_run_in_executor (fixture->loop, door_and_shut_func, &b, job_released, NULL);
+
+  wait_for_waiting (&fixture->door, 2);
+  open_door (&fixture->door);
+  run_until (fixture, first);
+  run_until (fixture, second);
+  wait_for_release (fixture, &a);
+  wait_for_release (fixture, &b);
+}
+
+/* Rules: E-1 */
+static void
+test_reuse (Fixture      *fixture,
+            gconstpointer data)
+{
+  enum { N = 200 };
+  g_autoptr (EvpExecutor) executor = evp_executor_new (N);
+  guint n_threads = evp_test_count_threads ();
+
+  /* one after the other, so threads that have nothing to do are there (as a rule: the last may be on its way) */
+  for (guint i = 0; i < N; i++)
+    {
+      g_autoptr (EvpFuture) future = evp_executor_submit (executor, fixture->loop, nothing_func, NULL, NULL, NULL);
+
+      run_until (fixture, future);
+    }
+  g_assert_cmpuint (evp_test_count_threads () - n_threads, <, N / 2);
+  evp_executor_shutdown (executor, TRUE);
+  turn (fixture);
+}
+
+/* Rules: E-1 */
+static void
+test_second_worker (Fixture      *fixture,
+                    gconstpointer data)
+{
+  g_autoptr (EvpFuture) warm = evp_event_loop_run_in_executor (fixture->loop, nothing_func, NULL, NULL, NULL);
+  Job a = { fixture, "a" }, b = { fixture, "b" };
+  g_autoptr (EvpFuture) first = NULL;
+  g_autoptr (EvpFuture) second = NULL;
+
+  /* one thread that has nothing to do is not enough for two jobs that wait for each other */
+  run_until (fixture, warm);
+  first = evp_event_loop_run_in_executor (fixture->loop, door_func, &a, job_released, NULL);
+  second = evp_event_loop_run_in_executor (fixture->loop, door_func, &b, job_released, NULL);
+  wait_for_waiting (&fixture->door, 2);
+  open_door (&fixture->door);
+  run_until (fixture, first);
+  run_until (fixture, second);
+  wait_for_release (fixture, &a);
+  wait_for_release (fixture, &b);
+}
+
+static guint
+count_timers (Fixture *fixture)
+{
+  g_autoptr (EvpLoopStatistics) statistics =
+    evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (fixture->loop));
+
+  return (guint) evp_loop_statistics_get_timers (statistics);
+}
+
+/* Rules: E-5 */
+static void
+test_shutdown_async_in_time (Fixture      *fixture,
+                             gconstpointer data)
+{
+  g_autoptr (EvpFuture) future = evp_event_loop_run_in_executor (fixture->loop, nothing_func, NULL, NULL, NULL);
+  guint n_warnings = evp_warn_runtime_get_count ();
+  Waiter waiter = { NULL };
+
+  evp_event_loop_shutdown_default_executor_async (fixture->loop, 3600, NULL, shutdown_cb, &waiter);
+  g_assert_cmpuint (count_timers (fixture), ==, 1);
+  finish_shutdown (fixture, &waiter);
+  /* nothing waits for the hour to end */
+  g_assert_cmpuint (count_timers (fixture), ==, 0);
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, n_warnings);
+  run_until (fixture, future);
+}
+
+static void
+awaited_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  g_set_object (&((Waiter *) user_data)->result, result);
+}
+
+/* Rules: E-5 */
+static void
+test_shutdown_finish_of_another (Fixture      *fixture,
+                                 gconstpointer data)
+{
+  g_autoptr (EvpFuture) future = evp_event_loop_create_future (fixture->loop);
+  Waiter waiter = { NULL };
+
+  evp_event_loop_shutdown_default_executor_async (fixture->loop, -1, NULL, shutdown_cb, &waiter);
+  g_assert_true (evp_event_loop_run_forever (fixture->loop, NULL));
+  g_assert_cmpuint (waiter.n_called, ==, 1);
+
+  /* a result knows which call it belongs to, and whose it is */
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*evp_future_await_is_for*");
+  g_assert_null (evp_future_await_finish (future, waiter.result, NULL));
+  g_test_assert_expected_messages ();
+  g_assert_true (g_async_result_is_tagged (waiter.result, evp_event_loop_shutdown_default_executor_async));
+  g_assert_false (g_async_result_is_tagged (waiter.result, evp_future_await_async));
+  g_clear_object (&waiter.result);
+
+  evp_future_await_async (future, NULL, awaited_cb, &waiter);
+  evp_future_set_result (future, NULL, NULL);
+  turn (fixture);
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*evp_future_await_is_for*");
+  g_assert_false (evp_event_loop_shutdown_default_executor_finish (fixture->loop, waiter.result, NULL));
+  g_test_assert_expected_messages ();
+  g_clear_object (&waiter.result);
+}
+
 /* Rules: P-19, E-1 */
 static void
 test_fork (Fixture      *fixture,
@@ -749,6 +883,11 @@ main (int    argc,
   ADD ("replace-default", test_replace_default);
   ADD ("default-size", test_default_size);
   ADD ("shutdown-from-job", test_shutdown_from_job);
+  ADD ("shutdown-from-two-jobs", test_shutdown_from_two_jobs);
+  ADD ("reuse", test_reuse);
+  ADD ("second-worker", test_second_worker);
+  ADD ("shutdown-async-in-time", test_shutdown_async_in_time);
+  ADD ("shutdown-finish-of-another", test_shutdown_finish_of_another);
   ADD ("dropped", test_dropped);
   ADD ("fork", test_fork);
   ADD ("many", test_many);

@@ -1116,6 +1116,32 @@ test_chain_backwards (Fixture      *fixture,
   g_assert_finalize_object (source);
   g_assert_finalize_object (target);
 
+  /* one that somebody else has completed is no reason to stop */
+  for (int how = 0; how < 2; how++)
+    {
+      g_autoptr (GError) failure = some_error ();
+
+      source = evp_event_loop_create_future (fixture->loop);
+      target = evp_event_loop_create_future (fixture->loop);
+      evp_future_chain (source, target);
+      if (how == 0)
+        set_int (target, 5);
+      else
+        g_assert_true (evp_future_set_error (target, failure));
+      turn (fixture);
+      turn (fixture);
+      g_assert_false (evp_future_done (source));
+      set_int (source, 6);
+      turn (fixture);
+      if (how == 0)
+        assert_int (target, 5);
+      else
+        g_assert_null (evp_future_get_result (target, NULL));
+      turn (fixture);
+      g_assert_finalize_object (source);
+      g_assert_finalize_object (target);
+    }
+
   /* a target does not keep its source alive */
   source = evp_event_loop_create_future (fixture->loop);
   evp_future_chain (source, forgotten);

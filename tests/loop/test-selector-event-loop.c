@@ -245,6 +245,113 @@ schedule_twice_cb (gpointer user_data)
   g_assert_no_error (error);
   g_assert_false (slots->schedule_timer (twice->loop, timer, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  /* nor is it due: that would tear it out of the list of timers */
+  g_assert_false (slots->schedule (twice->loop, (EvpHandle *) timer, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  g_assert_false (slots->schedule_threadsafe (twice->loop, (EvpHandle *) timer, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+}
+
+/* A loop that sees each handle before it is scheduled, as those written in other languages do. */
+#define TEST_TYPE_DERIVED_LOOP (test_derived_loop_get_type ())
+G_DECLARE_FINAL_TYPE (TestDerivedLoop, test_derived_loop, TEST, DERIVED_LOOP, EvpSelectorEventLoop)
+
+struct _TestDerivedLoop
+{
+  EvpSelectorEventLoop parent_instance;
+};
+
+static void test_derived_loop_iface_init (EvpAbstractEventLoopInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestDerivedLoop, test_derived_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                               G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, test_derived_loop_iface_init))
+
+static gboolean
+test_derived_loop_schedule_timer (EvpAbstractEventLoop *loop,
+                                  EvpTimerHandle       *handle,
+                                  GError              **error)
+{
+  EvpAbstractEventLoopInterface *parent = g_type_interface_peek (test_derived_loop_parent_class, EVP_TYPE_EVENT_LOOP);
+
+  return parent->schedule_timer (loop, handle, error);
+}
+
+static void
+test_derived_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->schedule_timer = test_derived_loop_schedule_timer;
+}
+
+static void
+test_derived_loop_class_init (TestDerivedLoopClass *klass)
+{
+}
+
+static void
+test_derived_loop_init (TestDerivedLoop *self)
+{
+}
+
+static void
+count_cb (gpointer user_data)
+{
+  ++*(guint *) user_data;
+}
+
+static guint
+count_timers (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
+
+  return evp_loop_statistics_get_timers (statistics);
+}
+
+/* Rules: C-11, C-14, C-17, C-18 */
+static void
+test_cancelled_timers (gconstpointer data)
+{
+  enum { N = 3000 };
+  const char *how = data;
+  g_autofree EvpTimerHandle **timers = g_new0 (EvpTimerHandle *, N);
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n_runs = 0, n_released = 0;
+
+  loop = g_str_equal (how, "derived") ? g_object_new (TEST_TYPE_DERIVED_LOOP, NULL)
+                                      : evp_selector_event_loop_new (NULL, NULL, &error);
+  g_assert_no_error (error);
+  if (g_str_equal (how, "debug"))
+    evp_event_loop_set_debug (loop, TRUE);
+
+  for (guint i = 0; i < N; i++)
+    {
+      if (g_str_equal (how, "posted"))
+        evp_event_loop_call_soon_threadsafe (loop, count_cb, &n_runs, NULL, NULL);
+      timers[i] = evp_event_loop_call_later (loop, 1000 + i * 0.01, count_cb, &n_released, count_cb, &error);
+      g_assert_no_error (error);
+      evp_timer_handle_ref (timers[i]);
+      /* as a server does that gives each request an hour: none is left behind */
+      if (i % 2 == 0)
+        {
+          evp_timer_handle_cancel (timers[i]);
+          g_assert_cmpuint (n_released, ==, i / 2 + 1);
+        }
+      g_assert_cmpuint (count_timers (loop), ==, (i + 1) / 2);
+    }
+  for (guint i = 0; i < N; i++)
+    {
+      evp_timer_handle_cancel (timers[i]);
+      evp_timer_handle_cancel (timers[i]);
+      g_assert_true (evp_timer_handle_cancelled (timers[i]));
+      g_assert_cmpfloat (evp_timer_handle_when (timers[i]), >, evp_event_loop_time (loop));
+      evp_timer_handle_unref (timers[i]);
+    }
+  g_assert_cmpuint (n_released, ==, N);
+  g_assert_cmpuint (count_timers (loop), ==, 0);
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_no_error (error);
 }
 
 /* Rules: C-1 */
@@ -364,6 +471,9 @@ main (int    argc,
   g_test_add_func ("/evp/loop/selector-event-loop/asked-once", test_asked_once);
   g_test_add_func ("/evp/loop/selector-event-loop/chatty-selector", test_chatty_selector);
   g_test_add_func ("/evp/loop/selector-event-loop/scheduled-twice", test_scheduled_twice);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/cancelled-timers/posted", "posted", test_cancelled_timers);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/cancelled-timers/debug", "debug", test_cancelled_timers);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/cancelled-timers/derived", "derived", test_cancelled_timers);
   g_test_add_func ("/evp/loop/selector-event-loop/closed-in-any-order", test_closed_in_any_order);
   g_test_add_func ("/evp/loop/selector-event-loop/fds-counted", test_fds_counted);
 

@@ -660,6 +660,45 @@ test_turn_source_fork (Fixture      *fixture,
   evp_turn_source_detach (fixture->source);
 }
 
+/* How many descriptors keep the context awake now: 0 if it would sleep for ever. */
+static int
+count_what_wakes (GMainContext *context)
+{
+  GPollFD fds[8];
+  int priority, timeout, n_fds, n_ready;
+
+  g_assert_true (g_main_context_acquire (context));
+  g_main_context_prepare (context, &priority);
+  n_fds = g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  g_assert_cmpint (n_fds, <=, (int) G_N_ELEMENTS (fds));
+  g_assert_cmpint (timeout, ==, -1);
+  n_ready = g_poll (fds, (guint) n_fds, 0);
+  g_main_context_check (context, priority, fds, n_fds);
+  g_main_context_release (context);
+  return n_ready;
+}
+
+/* Rules: I-6 */
+static void
+test_turn_source_sleeps_on (Fixture      *fixture,
+                            gconstpointer data)
+{
+  /* a deadline that has passed leaves nothing behind that keeps the context awake */
+  evp_turn_source_attach (fixture->source);
+  /* twice: the second time the timer is there already */
+  for (guint i = 1; i <= 2; i++)
+    {
+      evp_turn_source_set_deadline (fixture->source, (double) (g_get_monotonic_time () + 3000) / 1e6);
+      while (fixture->n_turns < i)
+        g_main_context_iteration (fixture->context, TRUE);
+      /* GLib notes each change of what it polls as one wake-up */
+      g_assert_cmpint (count_what_wakes (fixture->context), <=, 1);
+      g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+      g_assert_cmpuint (fixture->n_turns, ==, i);
+    }
+  evp_turn_source_detach (fixture->source);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -673,6 +712,7 @@ main (int    argc,
   ADD ("reasons", test_turn_source_reasons, NULL);
   ADD ("wake-inside", test_turn_source_wake_inside, NULL);
   ADD ("never-early", test_turn_source_never_early, NULL);
+  ADD ("sleeps-on", test_turn_source_sleeps_on, NULL);
   ADD ("threads", test_turn_source_threads, NULL);
   ADD ("nested-in-turn", test_turn_source_nested_in_turn, NULL);
   ADD ("nested-elsewhere", test_turn_source_nested_elsewhere, NULL);
