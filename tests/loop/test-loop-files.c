@@ -389,6 +389,7 @@ test_cancel (Fixture *f)
       g_auto (EvpTestAwait) saving = { f->loop };
       g_autoptr (GBytes) read = NULL;
       g_autoptr (GBytes) loaded = NULL;
+      int n_ended;
 
       g_cancellable_reset (cancellable);
       evp_proactor_event_loop_read_async (f->files, f->fd, SIZE, 0, cancellable, evp_test_ready_cb, &await);
@@ -398,7 +399,10 @@ test_cancel (Fixture *f)
         g_main_context_iteration (NULL, FALSE);
       if (i % 2 == 1)
         evp_test_run_ready (f->loop);
+      n_ended = (await.result != NULL) + (loading.result != NULL) + (saving.result != NULL);
       g_cancellable_cancel (cancellable);
+      /* inside the call nobody is told */
+      g_assert_cmpint ((await.result != NULL) + (loading.result != NULL) + (saving.result != NULL), ==, n_ended);
 
       read = evp_proactor_event_loop_read_finish (f->files, await_one (&await), &error);
       if (read == NULL)
@@ -891,10 +895,99 @@ test_not_supported (Fixture *f)
   g_assert_nonnull (strstr (error->message, "write_async"));
 }
 
+/* A proactor that writes little at a time, as a full disk or a network does, and cancels after its second write. */
+#define TEST_TYPE_SHORT_PROACTOR (test_short_proactor_get_type ())
+G_DECLARE_FINAL_TYPE (TestShortProactor, test_short_proactor, TEST, SHORT_PROACTOR, EvpProactor)
+
+struct _TestShortProactor
+{
+  EvpProactor parent_instance;
+
+  GCancellable *cancellable;
+  guint n_writes;
+};
+
+G_DEFINE_FINAL_TYPE (TestShortProactor, test_short_proactor, EVP_TYPE_PROACTOR)
+
+static gboolean
+test_short_proactor_supports (EvpProactor     *proactor,
+                              EvpOperationKind kind)
+{
+  return kind == EVP_OPERATION_WRITE;
+}
+
+static gboolean
+test_short_proactor_submit (EvpProactor  *proactor,
+                            EvpOperation *operation,
+                            GError      **error)
+{
+  TestShortProactor *self = TEST_SHORT_PROACTOR (proactor);
+  g_autoptr (GBytes) bytes = evp_operation_copy_data (operation);
+  gssize n = pwrite (evp_operation_get_fd (operation), g_bytes_get_data (bytes, NULL),
+                     MIN (g_bytes_get_size (bytes), 1000), evp_operation_get_offset (operation));
+
+  g_assert_cmpint (n, >, 0);
+  evp_operation_complete (operation, n);
+  if (++self->n_writes == 2)
+    g_cancellable_cancel (self->cancellable);
+  return TRUE;
+}
+
+static void
+test_short_proactor_class_init (TestShortProactorClass *klass)
+{
+  EVP_PROACTOR_CLASS (klass)->supports = test_short_proactor_supports;
+  EVP_PROACTOR_CLASS (klass)->submit = test_short_proactor_submit;
+}
+
+static void
+test_short_proactor_init (TestShortProactor *self)
+{
+}
+
+static EvpProactor *
+make_short (GError **error)
+{
+  return g_object_new (TEST_TYPE_SHORT_PROACTOR, NULL);
+}
+
+/* Rules: V-15, K-18 */
+static void
+test_cancelled_between (Fixture *f)
+{
+  TestShortProactor *proactor = TEST_SHORT_PROACTOR (evp_proactor_event_loop_get_proactor (f->files));
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GBytes) bytes = pattern_bytes (100, 5000);
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *contents = NULL;
+  gsize length;
+
+  /* what has been written is no error, and no more is written */
+  proactor->cancellable = cancellable;
+  g_assert_cmpint (write_bytes (f, f->fd, bytes, 0, cancellable, &error), ==, 2000);
+  g_assert_no_error (error);
+  g_assert_cmpuint (proactor->n_writes, ==, 2);
+
+  /* a file is saved as a whole, or not at all */
+  proactor->n_writes = 0;
+  g_cancellable_reset (cancellable);
+  g_assert_false (save (f, file, bytes, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (proactor->n_writes, ==, 2);
+  g_assert_cmpuint (count_names (f->folder), ==, 1);
+  g_assert_true (g_file_get_contents (f->path, &contents, &length, NULL));
+  g_assert_cmpuint (length, ==, SIZE);
+  g_assert_true (contents[1999] == pattern (2099));
+  g_assert_true (contents[2000] == pattern (2000));
+}
+
 int
 main (int    argc,
       char **argv)
 {
+  static const Case cancelled_between = { "cancelled-between", test_cancelled_between };
+  static const Entry cancelling = { &cancelled_between, make_short };
   static const Case not_supported = { "not-supported", test_not_supported };
   static const Entry incapable = { &not_supported, make_incapable };
 
@@ -904,6 +997,7 @@ main (int    argc,
   if (evp_test_has_uring ())
     add_cases ("uring", evp_uring_proactor_new);
   g_test_add_data_func ("/evp/loop/files/not-supported", &incapable, run_case);
+  g_test_add_data_func ("/evp/loop/files/cancelled-between", &cancelling, run_case);
 
   return g_test_run ();
 }
