@@ -192,6 +192,23 @@ give_up (EvpHandle *handle)
     }
 }
 
+/* What was registered under this number was closed behind our back. */
+static void
+forget (EvpLoopIo *self,
+        int        fd)
+{
+  EvpFdEntry *entry = find (self, fd);
+  EvpHandle *reader, *writer;
+
+  if (entry == NULL)
+    return;
+  reader = g_steal_pointer (&entry->reader);
+  writer = g_steal_pointer (&entry->writer);
+  set_events (self, fd, EVP_IO_EVENTS_NONE, NULL);
+  give_up (reader);
+  give_up (writer);
+}
+
 gboolean
 evp_loop_io_watch (EvpLoopIo   *self,
                    int          fd,
@@ -206,6 +223,7 @@ evp_loop_io_watch (EvpLoopIo   *self,
   if ((self->epoll == NULL || evp_epoll_get_fd (self->epoll) < 0) && !evp_os_fd_is_open (fd))
     {
       evp_set_error_from_errno (error, EBADF, _("Cannot watch file descriptor %d"), fd);
+      forget (self, fd);
       return FALSE;
     }
 
@@ -227,13 +245,7 @@ evp_loop_io_watch (EvpLoopIo   *self,
   entry->generation++;
   if (!set_events (self, fd, wanted (entry) | direction, error))
     {
-      /* what was registered under this number was closed behind our back */
-      EvpHandle *reader = g_steal_pointer (&entry->reader);
-      EvpHandle *writer = g_steal_pointer (&entry->writer);
-
-      set_events (self, fd, EVP_IO_EVENTS_NONE, NULL);
-      give_up (reader);
-      give_up (writer);
+      forget (self, fd);
       return FALSE;
     }
 

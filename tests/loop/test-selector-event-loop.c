@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "evp/evp.h"
+#include "evp/os/evp-os-fd-private.h"
 #include "support/evp-test-support.h"
 
 #include <errno.h>
@@ -462,6 +463,41 @@ test_fds_counted (void)
   evp_test_leaks_check (&leaks);
 }
 
+static void
+readable_cb (int      fd,
+             gpointer user_data)
+{
+}
+
+/* Rules: F-11 */
+static void
+test_refused_for_closed (gconstpointer data)
+{
+  g_autoptr (EvpSelector) selector = ((EvpSelector *(*) (void)) data) ();
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
+  g_autoptr (GError) error = NULL;
+  guint n_released = 0;
+  int fds[2];
+
+  loop = evp_selector_event_loop_new (selector, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_os_fd_pipe (fds, TRUE, NULL));
+  g_assert_true (evp_event_loop_add_reader (loop, fds[0], readable_cb, &n_released, count_cb, &error));
+  g_assert_no_error (error);
+
+  /* what was registered under the number goes with the descriptor, now that the loop knows */
+  close (fds[0]);
+  g_assert_false (evp_event_loop_add_reader (loop, fds[0], readable_cb, NULL, NULL, &error));
+  g_assert_nonnull (error);
+  g_clear_error (&error);
+  g_assert_cmpuint (n_released, ==, 1);
+  g_assert_false (evp_event_loop_remove_reader (loop, fds[0]));
+
+  close (fds[1]);
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_no_error (error);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -476,6 +512,12 @@ main (int    argc,
   g_test_add_data_func ("/evp/loop/selector-event-loop/cancelled-timers/derived", "derived", test_cancelled_timers);
   g_test_add_func ("/evp/loop/selector-event-loop/closed-in-any-order", test_closed_in_any_order);
   g_test_add_func ("/evp/loop/selector-event-loop/fds-counted", test_fds_counted);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-for-closed/epoll", evp_epoll_selector_new,
+                        test_refused_for_closed);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-for-closed/poll", evp_poll_selector_new,
+                        test_refused_for_closed);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-for-closed/select", evp_select_selector_new,
+                        test_refused_for_closed);
 
   return g_test_run ();
 }
