@@ -78,6 +78,109 @@ class CountingWatcher : Evp.ThreadedChildWatcher, Evp.AbstractChildWatcher {
   }
 }
 
+/* a loop that keeps callbacks, and leaves out everything else */
+class KeepingLoop : Object, Evp.AbstractEventLoop {
+  public GenericArray<Evp.Handle> kept = new GenericArray<Evp.Handle> ();
+
+  public virtual bool schedule (Evp.Handle handle) throws Error {
+    kept.add (handle);
+    return true;
+  }
+}
+
+/* a watcher that is told what has ended */
+class ToldWatcher : Object, Evp.AbstractChildWatcher {
+  public Evp.ChildHandler? handler;
+
+  public virtual bool add_handler (Pid pid, Evp.ChildHandler handler) throws Error {
+    this.handler = handler;
+    return true;
+  }
+}
+
+/* a policy that makes no loops but one */
+class OneLoopPolicy : Object, Evp.AbstractEventLoopPolicy {
+  public Evp.AbstractEventLoop loop = new KeepingLoop ();
+
+  public virtual Evp.AbstractEventLoop get_event_loop () throws Error {
+    return loop;
+  }
+}
+
+/* counts how many there are */
+class Counted : Object {
+  public static int alive;
+
+  public Counted () {
+    alive++;
+  }
+
+  ~Counted () {
+    alive--;
+  }
+
+  public void use () {
+  }
+}
+
+/* Rules: P-7, P-41, W-1, C-1 */
+void test_slots_left_out () {
+  try {
+    var policy = new OneLoopPolicy ();
+    var keeping = policy.loop as KeepingLoop;
+    var watcher = new ToldWatcher ();
+    int ran = 0;
+
+    Evp.set_event_loop_policy (policy);
+    assert (Evp.get_event_loop () == policy.loop);
+    try {
+      Evp.new_event_loop ();
+      assert_not_reached ();
+    } catch (Evp.Error.NOT_SUPPORTED error) {
+    }
+
+    policy.loop.call_soon (() => { ran++; });
+    keeping.kept[0].run ();
+    keeping.kept[0].run ();
+    assert (ran == 1);
+    assert (!policy.loop.is_closed () && !policy.loop.is_running () && !policy.loop.remove_reader (0));
+    if (true) {
+      var counted = new Counted ();
+      try {
+        policy.loop.call_later (1, () => counted.use ());
+        assert_not_reached ();
+      } catch (Evp.Error.NOT_SUPPORTED error) {
+      }
+      try {
+        policy.loop.add_reader (0, fd => counted.use ());
+        assert_not_reached ();
+      } catch (Evp.Error.NOT_SUPPORTED error) {
+      }
+    }
+    assert (Counted.alive == 0);
+
+    Evp.AbstractEventLoop loop = new Evp.SelectorEventLoop (null, null);
+    watcher.add_handler (1234, new Evp.ChildHandler (1234, loop, (pid, returncode) => {
+      assert (pid == 1234 && returncode == 7);
+      loop.stop ();
+    }));
+    watcher.handler.invoke (1234, 7);
+    loop.run_forever ();
+    Evp.AbstractChildWatcher told = watcher;
+    assert (!told.remove_child_handler (1234));
+    try {
+      told.attach_loop (loop);
+      assert_not_reached ();
+    } catch (Evp.Error.NOT_SUPPORTED error) {
+    }
+    loop.close ();
+  } catch (Error error) {
+    Test.message (error.message);
+    assert_not_reached ();
+  }
+  Evp.set_event_loop_policy (null);
+}
+
 /* Rules: P-7, P-9, P-35, P-41 */
 void test_from_scratch () {
   try {
@@ -428,6 +531,7 @@ void test_statistics () {
 int main (string[] args) {
   Test.init (ref args);
   Test.add_func ("/evp/vala/from-scratch", test_from_scratch);
+  Test.add_func ("/evp/vala/slots-left-out", test_slots_left_out);
   Test.add_func ("/evp/vala/chain-up", test_chain_up);
   Test.add_func ("/evp/vala/loop", test_loop);
   Test.add_func ("/evp/vala/future", test_future);
