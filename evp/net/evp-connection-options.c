@@ -537,12 +537,15 @@ void
 evp_connection_options_set_local_host (EvpConnectionOptions *self,
                                        const char           *local_host)
 {
+  char *copy;
+
   g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
 
   if (g_strcmp0 (self->local_host, local_host) == 0)
     return;
+  copy = g_strdup (local_host); /* first: it may be a piece of our own */
   g_free (self->local_host);
-  self->local_host = g_strdup (local_host);
+  self->local_host = copy;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_HOST]);
 }
 
@@ -707,12 +710,15 @@ void
 evp_connection_options_set_server_name (EvpConnectionOptions *self,
                                         const char           *server_name)
 {
+  char *copy;
+
   g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
 
   if (g_strcmp0 (self->server_name, server_name) == 0)
     return;
+  copy = g_strdup (server_name); /* first: it may be a piece of our own */
   g_free (self->server_name);
-  self->server_name = g_strdup (server_name);
+  self->server_name = copy;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SERVER_NAME]);
 }
 

@@ -770,12 +770,15 @@ void
 evp_subprocess_options_set_cwd (EvpSubprocessOptions *self,
                                 const char           *cwd)
 {
+  char *copy;
+
   g_return_if_fail (EVP_IS_SUBPROCESS_OPTIONS (self));
 
   if (g_strcmp0 (cwd, self->cwd) == 0)
     return;
+  copy = g_strdup (cwd); /* first: it may be a piece of our own */
   g_free (self->cwd);
-  self->cwd = g_strdup (cwd);
+  self->cwd = copy;
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
 }
 
@@ -821,12 +824,18 @@ evp_subprocess_options_setenv (EvpSubprocessOptions *self,
                                const char           *name,
                                const char           *value)
 {
+  g_autofree char *own_name = NULL;
+  g_autofree char *own_value = NULL;
+
   g_return_if_fail (EVP_IS_SUBPROCESS_OPTIONS (self));
   g_return_if_fail (name != NULL && *name != '\0' && strchr (name, '=') == NULL);
   g_return_if_fail (value != NULL);
 
+  /* they may be pieces of a string that is replaced */
+  own_name = g_strdup (name);
+  own_value = g_strdup (value);
   evp_subprocess_options_take_environment (self,
-    g_environ_setenv (evp_subprocess_options_steal_environment (self), name, value, TRUE));
+    g_environ_setenv (evp_subprocess_options_steal_environment (self), own_name, own_value, TRUE));
 }
 
 /**
@@ -846,11 +855,14 @@ void
 evp_subprocess_options_unsetenv (EvpSubprocessOptions *self,
                                  const char           *name)
 {
+  g_autofree char *own_name = NULL;
+
   g_return_if_fail (EVP_IS_SUBPROCESS_OPTIONS (self));
   g_return_if_fail (name != NULL && *name != '\0' && strchr (name, '=') == NULL);
 
+  own_name = g_strdup (name); /* it may be a piece of a string that is freed */
   evp_subprocess_options_take_environment (self,
-    g_environ_unsetenv (evp_subprocess_options_steal_environment (self), name));
+    g_environ_unsetenv (evp_subprocess_options_steal_environment (self), own_name));
 }
 
 /**

@@ -98,6 +98,21 @@ test_snapshot (void)
   g_assert_cmpfloat (none->happy_eyeballs_delay, ==, 0.25);
 }
 
+/* What is set may be a piece of what is set already. */
+static void
+test_own_value (void)
+{
+  g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
+
+  evp_connection_options_set_local_host (options, "x127.0.0.1");
+  evp_connection_options_set_local_host (options, evp_connection_options_get_local_host (options) + 1);
+  g_assert_cmpstr (evp_connection_options_get_local_host (options), ==, "127.0.0.1");
+  evp_connection_options_set_server_name (options, "www.example.org");
+  evp_connection_options_set_server_name (options, evp_connection_options_get_server_name (options)
+                                                   + strlen ("www."));
+  g_assert_cmpstr (evp_connection_options_get_server_name (options), ==, "example.org");
+}
+
 int
 main (int    argc,
       char **argv)
@@ -107,6 +122,7 @@ main (int    argc,
   g_test_add_func ("/evp/net/connection-options/defaults", test_defaults);
   g_test_add_func ("/evp/net/connection-options/properties", test_properties);
   g_test_add_func ("/evp/net/connection-options/snapshot", test_snapshot);
+  g_test_add_func ("/evp/net/connection-options/own-value", test_own_value);
 
   return g_test_run ();
 }

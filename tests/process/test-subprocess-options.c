@@ -134,6 +134,38 @@ test_environment (void)
   g_assert_cmpstr (g_getenv ("EVP_TEST_PARENT"), ==, "parent");
 }
 
+/* What is set may be a piece of what is set already. */
+/* Rules: Q-3 */
+static void
+test_own_value (void)
+{
+  const char *environment[] = { "PATH=/bin:/usr/bin", "NAME=NAME", "KEPT=1", NULL };
+  const char *added[] = { "PATH=/usr/bin", "NAME=/usr/bin", "KEPT=1", NULL };
+  const char *removed[] = { "PATH=/usr/bin", "KEPT=1", NULL };
+  g_autoptr (EvpSubprocessOptions) options = evp_subprocess_options_new ();
+  const char *value;
+
+  evp_subprocess_options_set_cwd (options, "/srv/usr");
+  evp_subprocess_options_set_cwd (options, evp_subprocess_options_get_cwd (options) + strlen ("/srv"));
+  g_assert_cmpstr (evp_subprocess_options_get_cwd (options), ==, "/usr");
+
+  evp_subprocess_options_set_environment (options, environment);
+  evp_subprocess_options_set_environment (options,
+    (const char * const *) evp_subprocess_options_get_environment (options));
+  g_assert_cmpstrv (evp_subprocess_options_get_environment (options), environment);
+
+  value = g_environ_getenv (evp_subprocess_options_get_environment (options), "PATH");
+  evp_subprocess_options_setenv (options, "PATH", value + strlen ("/bin:"));
+  value = g_environ_getenv (evp_subprocess_options_get_environment (options), "NAME");
+  evp_subprocess_options_setenv (options, value, "/usr/bin");
+  g_assert_cmpstrv (evp_subprocess_options_get_environment (options), added);
+
+  evp_subprocess_options_setenv (options, "NAME", "NAME");
+  value = g_environ_getenv (evp_subprocess_options_get_environment (options), "NAME");
+  evp_subprocess_options_unsetenv (options, value);
+  g_assert_cmpstrv (evp_subprocess_options_get_environment (options), removed);
+}
+
 /* Rules: Q-3 */
 static void
 test_notify (void)
@@ -174,6 +206,7 @@ main (int    argc,
   g_test_add_func ("/evp/process/sub-process-options/construct", test_construct);
   g_test_add_func ("/evp/process/sub-process-options/fds", test_fds);
   g_test_add_func ("/evp/process/sub-process-options/environment", test_environment);
+  g_test_add_func ("/evp/process/sub-process-options/own-value", test_own_value);
   g_test_add_func ("/evp/process/sub-process-options/notify", test_notify);
   return g_test_run ();
 }
