@@ -30,7 +30,7 @@ typedef struct
 } Choice;
 
 static const Choice child_watchers[] = {
-  { "pidfd", evp_pidfd_child_watcher_get_type },
+  { "pidfd", evp_pidfd_child_watcher_get_type, "pidfd" },
   { "threaded", evp_threaded_child_watcher_get_type },
   { "safe", evp_safe_child_watcher_get_type },
   { "fast", evp_fast_child_watcher_get_type },

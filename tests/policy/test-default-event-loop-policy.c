@@ -7,6 +7,17 @@
 
 #include "support/evp-test-watcher.h"
 
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#ifdef __linux__
+# include <linux/filter.h>
+# include <linux/seccomp.h>
+# include <sys/prctl.h>
+# include <sys/syscall.h>
+#endif
+
 /*
  * Three levels below the default policy. Each has a table of its own and counts its own calls; the
  * middle one overrides nothing but get_event_loop.
@@ -506,6 +517,8 @@ test_environment (void)
     }
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
+      if (strcmp (cases[i].value, "pidfd") == 0 && !evp_capabilities_get ("pidfd"))
+        continue;
       g_setenv ("EVP_TEST_PROPERTY", cases[i].property, TRUE);
       g_setenv ("EVP_TEST_TYPE", cases[i].type, TRUE);
       in_subprocess (cases[i].variable, cases[i].value, NULL);
@@ -546,6 +559,39 @@ test_environment_unknown (void)
     in_subprocess (cases[i].variable, cases[i].value, cases[i].warning);
 }
 
+#ifdef SYS_pidfd_open
+/* A watcher that cannot work here is treated as a selector that cannot: a warning, and the best that works. */
+/* Rules: P-29, W-58 */
+static void
+test_environment_no_pidfds (void)
+{
+  struct sock_filter filter[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { .len = G_N_ELEMENTS (filter), .filter = filter };
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = NULL;
+  g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      in_subprocess ("EVP_CHILD_WATCHER", "pidfd",
+                     "*EVP_CHILD_WATCHER=pidfd*not available*threaded, safe, fast, multi-loop, glib*");
+      return;
+    }
+  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    g_error ("no seccomp: %s", g_strerror (errno));
+  policy = evp_default_event_loop_policy_new ();
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, 1);
+  watcher = evp_event_loop_policy_get_child_watcher (policy, &error);
+  g_assert_no_error (error);
+  g_assert_true (EVP_IS_THREADED_CHILD_WATCHER (watcher));
+}
+#endif
+
 int
 main (int    argc,
       char **argv)
@@ -576,5 +622,8 @@ main (int    argc,
     }
   g_test_add_func ("/evp/policy/default-event-loop-policy/environment", test_environment);
   g_test_add_func ("/evp/policy/default-event-loop-policy/environment-unknown", test_environment_unknown);
+#ifdef SYS_pidfd_open
+  g_test_add_func ("/evp/policy/default-event-loop-policy/environment-no-pidfds", test_environment_no_pidfds);
+#endif
   return g_test_run ();
 }
