@@ -7,6 +7,7 @@
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-running-loop-private.h"
+#include "evp/watcher/evp-child-handler-private.h"
 
 /**
  * EvpAbstractChildWatcher:
@@ -227,6 +228,7 @@ evp_child_watcher_add_handler (EvpAbstractChildWatcher *self,
                                EvpChildHandler         *handler,
                                GError                 **error)
 {
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
   GError *slot_error = NULL;
   gboolean ok;
 
@@ -240,7 +242,11 @@ evp_child_watcher_add_handler (EvpAbstractChildWatcher *self,
       g_set_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT, _("%d is not the process id of a child"), (int) pid);
       return FALSE;
     }
+  loop = evp_child_handler_dup_loop (handler);
   ok = EVP_CHILD_WATCHER_GET_IFACE (self)->add_handler (self, pid, handler, &slot_error);
+  if (!ok)
+    /* the watcher may have put it into its own, before it failed */
+    evp_child_handler_put_into (handler, loop);
   return evp_check_slot_result (ok, slot_error, self, "add_child_handler", error);
 }
 

@@ -25,6 +25,9 @@ void                  evp_child_handler_enter_helper_thread (void);
 
 /* The loop, with a reference; NULL if there is none. Any thread. */
 EvpAbstractEventLoop *evp_child_handler_dup_loop  (EvpChildHandler      *self);
+/* Like evp_child_handler_set_loop(); NULL: into none. */
+void                  evp_child_handler_put_into  (EvpChildHandler      *self,
+                                                   EvpAbstractEventLoop *loop);
 /* Has the handler dropped, with a warning, as soon as its loop is closed, by the thread that closes. */
 void                  evp_child_handler_guard     (EvpChildHandler      *self);
 /* Calls back right here: the caller knows that this is the thread of the handler's loop. */

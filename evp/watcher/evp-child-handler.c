@@ -398,6 +398,26 @@ evp_child_handler_drop (EvpChildHandler *self)
   evp_child_handler_drop_for (self, NULL, FALSE);
 }
 
+void
+evp_child_handler_put_into (EvpChildHandler      *self,
+                            EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpAbstractEventLoop) former = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->loop != loop)
+    {
+      gboolean guarded = self->closed_id != 0;
+
+      disconnect (self);
+      former = self->loop;
+      self->loop = loop != NULL ? g_object_ref (loop) : NULL;
+      if (guarded)
+        connect_closed (self);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
 /**
  * evp_child_handler_new:
  * @pid: a child of this process
@@ -507,23 +527,10 @@ void
 evp_child_handler_set_loop (EvpChildHandler      *self,
                             EvpAbstractEventLoop *loop)
 {
-  g_autoptr (EvpAbstractEventLoop) former = NULL;
-
   g_return_if_fail (EVP_IS_CHILD_HANDLER (self));
   g_return_if_fail (EVP_IS_EVENT_LOOP (loop));
 
-  g_mutex_lock (&self->lock);
-  if (self->loop != loop)
-    {
-      gboolean guarded = self->closed_id != 0;
-
-      disconnect (self);
-      former = self->loop;
-      self->loop = g_object_ref (loop);
-      if (guarded)
-        connect_closed (self);
-    }
-  g_mutex_unlock (&self->lock);
+  evp_child_handler_put_into (self, loop);
 }
 
 /**

@@ -22,6 +22,7 @@ static void
 test_errors (Fixture      *f,
              gconstpointer data)
 {
+  g_autoptr (EvpChildHandler) handler = NULL;
   g_autoptr (GError) error = NULL;
   struct rlimit former;
   Child child = { 0 };
@@ -50,6 +51,14 @@ test_errors (Fixture      *f,
   g_assert_false (evp_child_watcher_add_child_handler (f->watcher, child.pid, child_cb, &child, child_destroy_cb,
                                                        &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_cmpint (child.n_destroyed, ==, 3);
+
+  /* and the handler stays as it was, so that another watcher can have it */
+  handler = evp_child_handler_new (child.pid, NULL, child_cb, &child, child_destroy_cb);
+  g_assert_false (evp_child_watcher_add_handler (f->watcher, child.pid, handler, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_null (evp_child_handler_get_loop (handler));
   g_assert_cmpint (child.n_destroyed, ==, 3);
   g_assert_cmpint (child.n_calls, ==, 0);
   g_assert_cmpuint (evp_base_child_watcher_get_n_handlers (EVP_BASE_CHILD_WATCHER (f->watcher)), ==, 0);
