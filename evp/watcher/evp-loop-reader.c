@@ -39,7 +39,7 @@ evp_loop_access_end (EvpLoopAccess *access)
 
 typedef enum
 {
-  STATE_POSTING, /* evp_loop_reader_new() has not returned yet; nobody is told of a failure but its caller */
+  STATE_POSTING, /* evp_loop_reader_new() has not returned yet */
   STATE_WAITING, /* a callback that will put it into the loop is on its way */
   STATE_ARMING,  /* being put into the loop right now */
   STATE_ARMED,   /* in the loop */
@@ -58,6 +58,9 @@ struct _EvpLoopReader
 
   GMutex lock; /* protects what follows; not held while a function of the loop or of the owner runs */
   State state;
+  gboolean returned; /* evp_loop_reader_new() has; until then nobody is told of a failure but its caller … */
+  GError *error;     /* … of this one */
+  gboolean released; /* the loop has let go of the descriptor; it may have it again, from another reader */
   gboolean gone;
   GThread *home; /* (owned) (nullable) */
 };
@@ -78,6 +81,7 @@ evp_loop_reader_unref (gpointer data)
     return;
   g_object_unref (self->loop);
   g_clear_pointer (&self->home, g_thread_unref);
+  g_clear_error (&self->error);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -145,11 +149,25 @@ evp_loop_reader_released_cb (gpointer user_data)
   gboolean armed;
 
   g_mutex_lock (&self->lock);
+  self->released = TRUE;
   armed = self->state == STATE_ARMED;
   g_mutex_unlock (&self->lock);
   if (armed)
     evp_loop_reader_fail (self);
   evp_loop_reader_unref (self);
+}
+
+/* On the loop's thread. */
+static void
+evp_loop_reader_take_out (EvpLoopReader *self)
+{
+  gboolean released;
+
+  g_mutex_lock (&self->lock);
+  released = self->released;
+  g_mutex_unlock (&self->lock);
+  if (!released)
+    evp_event_loop_remove_reader (self->loop, self->fd);
 }
 
 /* On the loop's thread; if it fails, the state stays "arming" unless the reader was stopped. */
@@ -178,7 +196,7 @@ evp_loop_reader_arm (EvpLoopReader *self,
   if (evp_loop_reader_set_state (self, STATE_ARMED) == STATE_STOPPED)
     {
       /* another thread stopped it meanwhile, and left the rest to us */
-      evp_event_loop_remove_reader (self->loop, self->fd);
+      evp_loop_reader_take_out (self);
       evp_loop_reader_finish (self);
     }
   return TRUE;
@@ -189,8 +207,19 @@ evp_loop_reader_arm_cb (gpointer user_data)
 {
   EvpLoopReader *self = user_data;
   g_autoptr (GError) error = NULL;
+  gboolean returned;
 
   if (evp_loop_reader_arm (self, &error))
+    return;
+  g_mutex_lock (&self->lock);
+  returned = self->returned;
+  if (!returned)
+    {
+      self->state = STATE_STOPPED;
+      self->error = g_steal_pointer (&error);
+    }
+  g_mutex_unlock (&self->lock);
+  if (!returned)
     return;
   evp_warn_runtime ("%s", error->message);
   evp_loop_reader_fail (self);
@@ -207,7 +236,11 @@ evp_loop_reader_arm_released_cb (gpointer user_data)
   g_mutex_lock (&self->lock);
   waiting = self->state == STATE_WAITING;
   if (self->state == STATE_POSTING)
-    self->state = STATE_STOPPED;
+    {
+      self->state = STATE_STOPPED;
+      self->error = g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
+                                         _("The event loop is closed; make a new one"));
+    }
   g_mutex_unlock (&self->lock);
   if (waiting)
     evp_loop_reader_fail (self);
@@ -244,13 +277,13 @@ evp_loop_reader_new (EvpAbstractEventLoop     *loop,
       ok = evp_event_loop_call_soon_threadsafe (loop, evp_loop_reader_arm_cb, evp_loop_reader_ref (self),
                                                 evp_loop_reader_arm_released_cb, error);
       g_mutex_lock (&self->lock);
+      self->returned = TRUE;
       if (ok && self->state == STATE_POSTING)
         self->state = STATE_WAITING;
-      else if (ok && self->state == STATE_STOPPED)
+      else if (ok && self->error != NULL)
         {
           ok = FALSE;
-          g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
-                               _("The event loop is closed; make a new one"));
+          g_propagate_error (error, g_steal_pointer (&self->error));
         }
       g_mutex_unlock (&self->lock);
     }
@@ -271,7 +304,7 @@ evp_loop_reader_remove_cb (gpointer user_data)
 {
   EvpLoopReader *self = user_data;
 
-  evp_event_loop_remove_reader (self->loop, self->fd);
+  evp_loop_reader_take_out (self);
 }
 
 /* It was taken away, or the loop is closed. */
@@ -303,7 +336,7 @@ evp_loop_reader_stop (EvpLoopReader *self)
     {
       if (evp_loop_access_begin (&access, self->loop, home))
         {
-          evp_event_loop_remove_reader (self->loop, self->fd);
+          evp_loop_reader_take_out (self);
           evp_loop_access_end (&access);
           evp_loop_reader_finish (self);
         }

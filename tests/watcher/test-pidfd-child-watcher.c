@@ -297,6 +297,124 @@ test_bare_loop (Fixture      *f,
   kill_and_reap (refused.pid);
 }
 
+/* A loop that takes no descriptors, and whose thread has always been faster than the one that posts. */
+typedef GObject      HastyLoop;
+typedef GObjectClass HastyLoopClass;
+
+static gpointer
+hasty_thread (gpointer handle)
+{
+  evp_handle_run (handle);
+  return NULL;
+}
+
+static gboolean
+hasty_loop_schedule_threadsafe (EvpAbstractEventLoop *loop,
+                                EvpHandle            *handle,
+                                GError              **error)
+{
+  g_thread_join (g_thread_new ("hasty", hasty_thread, handle));
+  return TRUE;
+}
+
+static void
+hasty_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->schedule_threadsafe = hasty_loop_schedule_threadsafe;
+}
+
+static GType hasty_loop_get_type (void);
+
+G_DEFINE_TYPE_WITH_CODE (HastyLoop, hasty_loop, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, hasty_loop_iface_init))
+
+static void
+hasty_loop_class_init (HastyLoopClass *klass)
+{
+}
+
+static void
+hasty_loop_init (HastyLoop *self)
+{
+}
+
+/* Rules: W-51, Z-35 */
+static void
+test_hasty_loop (Fixture      *f,
+                 gconstpointer data)
+{
+  g_autoptr (EvpAbstractEventLoop) hasty = g_object_new (hasty_loop_get_type (), NULL);
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+  Child child = { 0 };
+
+  /* what fails before the call has returned is the caller's to know, and nobody else's */
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  handler = evp_child_handler_new (child.pid, hasty, child_cb, &child, child_destroy_cb);
+  g_assert_false (evp_child_watcher_add_handler (f->watcher, child.pid, handler, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
+  assert_warned (f->n_warnings, 0, 0);
+  g_assert_cmpuint (evp_base_child_watcher_get_n_handlers (EVP_BASE_CHILD_WATCHER (f->watcher)), ==, 0);
+  g_assert_cmpint (child.n_destroyed, ==, 0);
+  kill_and_reap (child.pid);
+  g_clear_object (&handler);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+  g_assert_finalize_object (g_steal_pointer (&hasty));
+}
+
+typedef struct
+{
+  EvpAbstractChildWatcher *watcher;
+  EvpAbstractEventLoop *loop;
+  Child *child;
+} Replacer;
+
+static gpointer
+replacer_thread (gpointer data)
+{
+  Replacer *self = data;
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+
+  handler = evp_child_handler_new (self->child->pid, self->loop, child_cb, self->child, child_destroy_cb);
+  evp_child_watcher_add_handler (self->watcher, self->child->pid, handler, &error);
+  g_assert_no_error (error);
+  return NULL;
+}
+
+/* Rules: W-2, W-54, W-62 */
+static void
+test_there_and_back (Fixture      *f,
+                     gconstpointer data)
+{
+  EvpAbstractEventLoop *other = test_loop_new ();
+  Child first = { 0 }, second = { 0 }, third = { .stop = f->loop };
+  Replacer replacer = { f->watcher, other, &second };
+
+  test_attach (f->watcher, f->loop);
+  first.pid = second.pid = third.pid = evp_test_spawn_child ("pause", NULL);
+  test_add (f->watcher, &first);
+  /* to another loop, by a thread that cannot take the descriptor out of this one by itself … */
+  g_thread_join (g_thread_new ("replacer", replacer_thread, &replacer));
+  /* … and back, before that has happened */
+  test_add (f->watcher, &third);
+  test_loop_turn (f->loop);
+  test_loop_turn (f->loop);
+  assert_warned (f->n_warnings, 0, 0);
+  g_assert_cmpint (first.n_destroyed, ==, 1);
+  g_assert_cmpint (third.n_destroyed, ==, 0);
+
+  kill (third.pid, SIGTERM);
+  test_loop_run (f->loop);
+  g_assert_cmpint (third.n_calls, ==, 1);
+  g_assert_cmpint (third.returncode, ==, -SIGTERM);
+  test_loop_turn (other);
+  g_assert_cmpint (first.n_calls + second.n_calls, ==, 0);
+  g_assert_cmpint (second.n_destroyed, ==, 1);
+  test_loop_close (other);
+  wait_for_threads (f->leaks.threads);
+}
+
 /* Rules: W-5, W-56 */
 static void
 test_active (Fixture      *f,
@@ -370,6 +488,8 @@ main (int   argc,
   ADD ("with-pidfd", test_with_pidfd);
   ADD ("foreign-thread", test_foreign_thread);
   ADD ("bare-loop", test_bare_loop);
+  ADD ("hasty-loop", test_hasty_loop);
+  ADD ("there-and-back", test_there_and_back);
   ADD ("active", test_active);
   ADD ("closed-loop", test_closed_attached_loop);
   ADD ("same-handler", test_same_handler);
