@@ -31,7 +31,7 @@ gboolean      evp_file_pool_cancel  (EvpFilePool      *self,
 EvpOperation *evp_file_pool_collect (EvpFilePool      *self);
 /*
  * Waits for the threads, frees the pool, and gives what has not been collected. What had not begun has
- * the result -ECANCELED.
+ * the result -ECANCELED. In the child of a fork() there are no threads, and that is the result of all.
  */
 EvpOperation *evp_file_pool_close   (EvpFilePool      *self);
 

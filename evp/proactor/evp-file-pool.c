@@ -22,6 +22,7 @@ struct _EvpFilePool
   gpointer user_data;
   guint max_workers;
   guint fork_generation;
+  GPtrArray *operations; /* all that it has been given; `engine_count` is the place; the owner's thread only */
 
   GMutex lock; /* protects what follows */
   GCond work;  /* there is an operation, or the end */
@@ -74,6 +75,33 @@ take_done (EvpFilePool *self)
   return done;
 }
 
+/* Without the lock: the owner's own book, which a child of fork() can rely on. */
+static void
+enter (EvpFilePool  *self,
+       EvpOperation *operation)
+{
+  operation->engine_count = self->operations->len;
+  g_ptr_array_add (self->operations, operation);
+}
+
+static void
+strike (EvpFilePool  *self,
+        EvpOperation *operation)
+{
+  const guint place = operation->engine_count;
+
+  g_ptr_array_remove_index_fast (self->operations, place);
+  if (place < self->operations->len)
+    ((EvpOperation *) g_ptr_array_index (self->operations, place))->engine_count = place;
+  operation->engine_count = 0;
+}
+
+static gboolean
+is_forked (EvpFilePool *self)
+{
+  return G_UNLIKELY (self->fork_generation != evp_os_fork_generation ());
+}
+
 static gpointer
 worker (gpointer data)
 {
@@ -122,6 +150,7 @@ evp_file_pool_new (EvpFilePoolNotify notify,
   g_mutex_init (&self->lock);
   g_cond_init (&self->work);
   self->threads = g_ptr_array_new ();
+  self->operations = g_ptr_array_new ();
   return self;
 }
 
@@ -150,6 +179,8 @@ evp_file_pool_submit (EvpFilePool  *self,
       g_cond_signal (&self->work);
     }
   g_mutex_unlock (&self->lock);
+  if (ok)
+    enter (self, operation);
   return ok;
 }
 
@@ -159,6 +190,8 @@ evp_file_pool_cancel (EvpFilePool  *self,
 {
   gboolean queued;
 
+  if (is_forked (self))
+    return FALSE; /* a thread of the parent's may have held the lock */
   g_mutex_lock (&self->lock);
   queued = operation->index == QUEUED;
   if (queued)
@@ -168,6 +201,8 @@ evp_file_pool_cancel (EvpFilePool  *self,
       operation->index = TAKEN;
     }
   g_mutex_unlock (&self->lock);
+  if (queued)
+    strike (self, operation);
   return queued;
 }
 
@@ -176,10 +211,31 @@ evp_file_pool_collect (EvpFilePool *self)
 {
   EvpOperation *done;
 
+  if (is_forked (self))
+    return NULL;
   g_mutex_lock (&self->lock);
   done = take_done (self);
   g_mutex_unlock (&self->lock);
+  for (EvpOperation *operation = done; operation != NULL; operation = operation->next)
+    strike (self, operation);
   return done;
+}
+
+/* The threads stayed in the parent, and go on there; here all of it ends. */
+static EvpOperation *
+abandon (EvpFilePool *self)
+{
+  EvpOperation *first = NULL, *last = NULL;
+
+  for (guint i = 0; i < self->operations->len; i++)
+    {
+      EvpOperation *operation = g_ptr_array_index (self->operations, i);
+
+      operation->result = -ECANCELED;
+      append (&first, &last, operation);
+    }
+  g_ptr_array_set_size (self->operations, 0);
+  return first;
 }
 
 EvpOperation *
@@ -187,8 +243,8 @@ evp_file_pool_close (EvpFilePool *self)
 {
   EvpOperation *done;
 
-  if (self->fork_generation != evp_os_fork_generation ())
-    return NULL; /* its threads stayed in the parent, and with them what they had; one may have held the lock */
+  if (is_forked (self))
+    return abandon (self);
 
   g_mutex_lock (&self->lock);
   self->closing = TRUE;
@@ -208,6 +264,7 @@ evp_file_pool_close (EvpFilePool *self)
 
   done = take_done (self);
   g_ptr_array_unref (self->threads);
+  g_ptr_array_unref (self->operations);
   g_cond_clear (&self->work);
   g_mutex_clear (&self->lock);
   g_free (self);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Files on each proactor, by descriptor and by name. */
@@ -669,6 +670,60 @@ test_close (Fixture *f)
     g_main_context_iteration (NULL, TRUE);
 }
 
+typedef struct
+{
+  guint n_done;
+  GError *error;
+  GBytes *bytes;
+} Forked;
+
+static void
+forked_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  Forked *forked = user_data;
+
+  forked->n_done++;
+  forked->bytes = evp_proactor_event_loop_read_finish (EVP_PROACTOR_EVENT_LOOP (source), result, &forked->error);
+}
+
+/* The child of fork() ends what it knows of; the parent's requests go on. */
+/* Rules: V-5 */
+static void
+test_fork (Fixture *f)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Forked first = { 0 }, second = { 0 };
+  int status;
+  pid_t pid;
+
+  evp_proactor_event_loop_read_async (f->files, f->fd, 100, 7, cancellable, forked_cb, &first);
+  evp_proactor_event_loop_read_async (f->files, f->fd, 100, 9, NULL, forked_cb, &second);
+  pid = fork ();
+  if (pid == 0)
+    {
+      alarm (30);
+      g_cancellable_cancel (cancellable);
+      if (!evp_event_loop_close (f->loop, NULL))
+        _exit (1);
+      if (first.n_done != 1 || !g_error_matches (first.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
+        _exit (2);
+      if (second.n_done != 1 || !g_error_matches (second.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
+        _exit (3);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+
+  while (first.n_done == 0 || second.n_done == 0)
+    g_main_context_iteration (evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (f->loop)), TRUE);
+  assert_pattern (first.bytes, 7, 100);
+  assert_pattern (second.bytes, 9, 100);
+  g_bytes_unref (first.bytes);
+  g_bytes_unref (second.bytes);
+}
+
 /* A loop that somebody else iterates. */
 static void
 test_adopted (Fixture *f)
@@ -764,6 +819,7 @@ static const Case cases[] = {
   { "save-fails", test_save_fails },
   { "elsewhere", test_elsewhere },
   { "close", test_close },
+  { "fork", test_fork },
   { "adopted", test_adopted },
   { "dropped", test_dropped },
 };
@@ -812,7 +868,7 @@ run_case (gconstpointer data)
   g_assert_cmpint (f.fd, >=, 0);
 
   /* those that close the loop, or bring another one, do not run inside it */
-  if (entry->what->run == test_close || entry->what->run == test_adopted
+  if (entry->what->run == test_close || entry->what->run == test_fork || entry->what->run == test_adopted
       || entry->what->run == test_dropped)
     entry->what->run (&f);
   else
