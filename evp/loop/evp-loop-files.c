@@ -441,8 +441,8 @@ evp_proactor_event_loop_write_async (EvpProactorEventLoop *self,
                    cancellable, callback, user_data);
   if (request == NULL)
     return;
-  /* a pipe without a reader would raise SIGPIPE; with an offset it refuses by itself */
-  if (offset < 0 && fstat (fd, &status) == 0 && (S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
+  /* a pipe without a reader would raise SIGPIPE; io_uring writes to it whatever the offset */
+  if (fstat (fd, &status) == 0 && (S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
     {
       fail (request, g_error_new (EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT,
                                   _("File descriptor %d is not a file; use connect_write_pipe()"), fd));

@@ -297,9 +297,12 @@ test_errors (Fixture *f)
   /* files are not pipes, and pipes are no files */
   g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
   close (fds[0]);
-  g_assert_cmpint (write_bytes (f, fds[1], bytes, -1, NULL, &error), ==, -1);
-  g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
-  g_clear_error (&error);
+  for (gint64 offset = -1; offset <= 1; offset++)
+    {
+      g_assert_cmpint (write_bytes (f, fds[1], bytes, offset, NULL, &error), ==, -1);
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
+      g_clear_error (&error);
+    }
   close (fds[1]);
   g_assert_null (evp_event_loop_connect_read_pipe (f->loop, f->fd, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
