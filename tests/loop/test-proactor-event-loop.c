@@ -5,6 +5,7 @@
 #include "evp/evp.h"
 #include "evp/loop/evp-loop-operation-private.h"
 #include "support/evp-test-loop.h"
+#include "support/evp-test-support.h"
 
 #include <errno.h>
 #include <string.h>
@@ -341,6 +342,40 @@ test_busy (gconstpointer data)
     }
 }
 
+/* What a proactor does not support waits beside it, and is cancelled there. */
+/* Rules: V-5 */
+static void
+test_cancel_unsupported (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  EvpAbstractEventLoop *loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  EvpTestDeadline *deadline = evp_test_deadline_start (60, "cancel-unsupported");
+  g_autoptr (EvpOperation) receive = NULL;
+  gboolean done = FALSE;
+  char buffer[16];
+  int fds[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  receive = evp_operation_new (EVP_OPERATION_RECV, fds[0], done_cb, &done);
+  receive->buffer = buffer;
+  receive->length = sizeof buffer;
+  g_assert_true (evp_loop_submit_operation (loop, receive, NULL));
+  evp_test_run_ready (loop);
+  g_assert_false (done);
+  evp_loop_cancel_operation (loop, receive);
+  g_assert_false (done); /* never inside the call */
+  evp_test_run_until (loop, &done);
+  g_assert_cmpint (receive->result, ==, -ECANCELED);
+  g_assert_cmpuint (TEST_PROACTOR (proactor)->n_cancelled, ==, 0);
+
+  evp_loop_retire_operation (receive);
+  close (fds[0]);
+  close (fds[1]);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  g_assert_finalize_object (loop);
+  evp_test_deadline_stop (deadline);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -350,6 +385,7 @@ main (int    argc,
   g_test_add_func ("/evp/loop/proactor-event-loop/own", test_own);
   g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
+  g_test_add_func ("/evp/loop/proactor-event-loop/cancel-unsupported", test_cancel_unsupported);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
   g_test_add_data_func ("/evp/loop/proactor-event-loop/busy", GINT_TO_POINTER (FALSE), test_busy);
   g_test_add_data_func ("/evp/loop/proactor-event-loop/busy/one-round", GINT_TO_POINTER (TRUE), test_busy);
