@@ -1110,6 +1110,24 @@ run_clear (Run *self)
   g_ptr_array_unref (self->jobs);
 }
 
+/* GOption wants “-j 4”; as with make, “-j4” will do. The words stay the caller's. */
+static GPtrArray *
+split_words (int    argc,
+             char **argv)
+{
+  GPtrArray *words = g_ptr_array_new ();
+
+  for (int i = 0; i < argc; i++)
+    if (i > 0 && g_str_has_prefix (argv[i], "-j") && argv[i][2] != '\0')
+      {
+        g_ptr_array_add (words, (char *) "-j");
+        g_ptr_array_add (words, argv[i] + 2);
+      }
+    else
+      g_ptr_array_add (words, argv[i]);
+  return words;
+}
+
 static int
 parse_arguments (int         argc,
                  char      **argv,
@@ -1117,6 +1135,7 @@ parse_arguments (int         argc,
                  Run        *run)
 {
   g_autoptr (GOptionContext) options = NULL;
+  g_autoptr (GPtrArray) words = NULL;
   g_autoptr (GError) error = NULL;
   const GOptionEntry entries[] = {
     { "policy", 0, 0, G_OPTION_ARG_STRING, &arguments->policy, N_("The event loop policy"), N_("POLICY") },
@@ -1137,6 +1156,10 @@ parse_arguments (int         argc,
         argc = i;
         break;
       }
+  words = split_words (argc, argv);
+  argc = (int) words->len;
+  g_ptr_array_add (words, NULL);
+  argv = (char **) words->pdata;
 
   options = g_option_context_new (_("[-- COMMAND ARGUMENT…]"));
   g_option_context_set_translation_domain (options, GETTEXT_PACKAGE);

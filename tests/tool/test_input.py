@@ -122,6 +122,7 @@ class Input(evptool.ToolTest):
 class Arguments(evptool.ToolTest):
     def test_numbers(self):
         for arguments in [('-j', '0'), ('-j', '-3'), ('-j', 'x'), ('-j', ''), ('-j',), ('-j', '99999999999'),
+                          ('-j0',), ('-jx',),
                           ('--jobs=1.5',), ('--timeout', 'nan'), ('--timeout', '-1'), ('--timeout', 'inf'),
                           ('--timeout', 'soon'), ('--timeout',)]:
             with self.subTest(arguments=arguments):
@@ -134,6 +135,16 @@ class Arguments(evptool.ToolTest):
                 # one that is over at once may or may not be quicker than its limit
                 result = self.evp('run', *arguments, commands=['true'])
                 self.assertIn(result.status, (0, 1) if arguments[1] == '1e-300' else (0,), result.err)
+
+    def test_jobs(self):
+        """With and without a blank; what follows “--” is the command's."""
+        for arguments in [('-j', '2'), ('-j2',), ('--jobs', '2'), ('--jobs=2',)]:
+            with self.subTest(arguments=arguments):
+                result = self.evp('run', *arguments, commands=['true'])
+                self.assertEqual((result.status, result.err), (0, b''))
+        result = self.evp('run', '-j1', '--', 'echo', '-j7')
+        self.assertEqual((result.status, result.err), (0, b''))
+        self.assertIn(b'-j7\n', result.out)
 
     def test_unknown(self):
         self.assertUsage(self.evp(), 'evp --help')
