@@ -109,13 +109,21 @@ evp_runner_run (EvpAbstractEventLoop *loop,
   g_autoptr (EvpFuture) future = NULL;
   g_autoptr (GError) main_error = NULL;
   g_autoptr (GError) tidy_error = NULL;
-  gboolean succeeded;
+  EvpHandle *start;
+  gboolean succeeded = FALSE;
 
   evp_runner_watch_int (&self);
 
   /* main runs inside of the loop, where it can ask for the running one */
-  succeeded = evp_event_loop_call_soon (loop, evp_runner_start_cb, &self, NULL, &main_error) != NULL
-              && evp_event_loop_run_forever (loop, &main_error);
+  start = evp_event_loop_call_soon (loop, evp_runner_start_cb, &self, NULL, &main_error);
+  if (start != NULL)
+    {
+      evp_handle_ref (start);
+      succeeded = evp_event_loop_run_forever (loop, &main_error);
+      /* a loop that could not be run must not start it while it is tidied up, or later */
+      evp_handle_cancel (start);
+      evp_handle_unref (start);
+    }
   future = self.future;
   if (succeeded && future == NULL)
     {

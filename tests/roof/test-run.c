@@ -354,6 +354,72 @@ test_watcher (void)
   g_assert_cmpuint (program.watcher->n_closed, ==, 0);
 }
 
+/* A loop that cannot be run at first. */
+typedef struct
+{
+  EvpSelectorEventLoop parent_instance;
+  gboolean has_failed;
+} ShyLoop;
+
+typedef struct
+{
+  EvpSelectorEventLoopClass parent_class;
+} ShyLoopClass;
+
+static void shy_loop_iface_init (EvpAbstractEventLoopInterface *iface);
+
+static GType shy_loop_get_type (void);
+
+G_DEFINE_TYPE_WITH_CODE (ShyLoop, shy_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, shy_loop_iface_init))
+
+static EvpAbstractEventLoopInterface *shy_loop_parent_iface;
+
+static gboolean
+shy_loop_run_forever (EvpAbstractEventLoop *loop,
+                      GError              **error)
+{
+  ShyLoop *self = (ShyLoop *) loop;
+
+  if (self->has_failed)
+    return shy_loop_parent_iface->run_forever (loop, error);
+  self->has_failed = TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_BUSY, "somebody else runs its context");
+  return FALSE;
+}
+
+static void
+shy_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  shy_loop_parent_iface = g_type_interface_peek_parent (iface);
+  iface->run_forever = shy_loop_run_forever;
+}
+
+static void
+shy_loop_class_init (ShyLoopClass *klass)
+{
+}
+
+static void
+shy_loop_init (ShyLoop *self)
+{
+}
+
+/* A main function that was not started in time is not started while everything is tidied up. */
+/* Rules: L-19 */
+static void
+test_not_run (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_default_event_loop_policy_new ();
+  g_autoptr (GError) error = NULL;
+
+  evp_default_event_loop_policy_set_loop_type (EVP_DEFAULT_EVENT_LOOP_POLICY (policy), shy_loop_get_type ());
+  evp_set_event_loop_policy (policy);
+  g_assert_false (run (main_returns, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  expect_closed (0);
+}
+
 /* Rules: L-19 */
 static void
 test_no_loop (void)
@@ -600,6 +666,7 @@ main (int    argc,
     { "leaves-work", test_leaves_work },
     { "executor", test_executor },
     { "watcher", test_watcher },
+    { "not-run", test_not_run },
     { "no-loop", test_no_loop },
     { "thread", test_thread },
     { "main-context-policy", test_main_context_policy },
