@@ -825,8 +825,8 @@ test_fork (Fixture      *fixture,
       /* its threads are in the parent: an error, no hanging */
       evp_executor_shutdown (fixture->executor, TRUE);
       if (refused != NULL || !g_error_matches (error, EVP_ERROR, EVP_ERROR_FORKED))
-        _exit (1);
-      _exit (evp_executor_is_shut_down (fixture->executor) ? 0 : 2);
+        evp_test_exit_forked (1);
+      evp_test_exit_forked (evp_executor_is_shut_down (fixture->executor) ? 0 : 2);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_true (WIFEXITED (status));

@@ -353,6 +353,8 @@ be_traced (void)
   Fixture f = { 0 };
 
   set_up (&f, NULL);
+  /* both callbacks in one turn, however slow this is */
+  g_object_set (f.loop, "turn-budget", 60.0, NULL);
   evp_base_event_loop_set_slow_callback_duration (EVP_BASE_EVENT_LOOP (f.loop), 0.0);
   evp_event_loop_call_soon (f.loop, nothing_cb, NULL, NULL, NULL);
   evp_event_loop_call_soon (f.loop, stop_cb, &f, NULL, NULL);

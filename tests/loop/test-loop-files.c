@@ -709,12 +709,12 @@ test_fork (Fixture *f)
       alarm (30);
       g_cancellable_cancel (cancellable);
       if (!evp_event_loop_close (f->loop, NULL))
-        _exit (1);
+        evp_test_exit_forked (1);
       if (first.n_done != 1 || !g_error_matches (first.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
-        _exit (2);
+        evp_test_exit_forked (2);
       if (second.n_done != 1 || !g_error_matches (second.error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
-        _exit (3);
-      _exit (0);
+        evp_test_exit_forked (3);
+      evp_test_exit_forked (0);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
