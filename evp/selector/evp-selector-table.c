@@ -195,10 +195,13 @@ evp_selector_deadline (gint64 timeout_ns)
 gint64
 evp_selector_time_left (gint64 deadline)
 {
+  gint64 left;
+
   if (deadline == EVP_TIME_NEVER)
     return -1;
   if (deadline == 0)
     return 0;
 
-  return MAX (0, deadline - evp_clock_get_time_ns ());
+  left = deadline - evp_clock_get_time_ns ();
+  return MAX (left, 0);
 }

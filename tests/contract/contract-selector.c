@@ -512,7 +512,6 @@ test_signal (Fixture      *f,
              gconstpointer data)
 {
   struct sigaction action = { .sa_handler = signal_cb };
-  struct sigaction saved;
   struct itimerval often = { { 0, 3000 }, { 0, 3000 } };
   struct itimerval never = { { 0, 0 }, { 0, 0 } };
 
@@ -528,7 +527,7 @@ test_signal (Fixture      *f,
     }
   watch (f->selector, f->pipe[0], READ);
   g_atomic_int_set (&signal_count, 10);
-  g_assert_cmpint (sigaction (SIGALRM, &action, &saved), ==, 0);
+  g_assert_cmpint (sigaction (SIGALRM, &action, NULL), ==, 0);
   g_assert_cmpint (setitimer (ITIMER_REAL, &often, NULL), ==, 0);
 
   while (g_atomic_int_get (&signal_count) < 13)
@@ -540,8 +539,8 @@ test_signal (Fixture      *f,
   expect (f->selector, -1, f->pipe[0], READ);
   g_assert_cmpint (g_atomic_int_get (&signal_count), >=, 3);
 
+  /* the handler stays: under valgrind the last signal may still be on its way */
   g_assert_cmpint (setitimer (ITIMER_REAL, &never, NULL), ==, 0);
-  g_assert_cmpint (sigaction (SIGALRM, &saved, NULL), ==, 0);
   signal_pipe = -1;
 }
 
