@@ -122,7 +122,6 @@ evp_watch_table_bind (EvpWatchTable   *self,
                       GError         **error)
 {
   g_autoptr (EvpAbstractEventLoop) loop = evp_child_handler_dup_loop (handler);
-
   gboolean bound = loop != NULL;
 
   if (!bound)
