@@ -5,6 +5,7 @@
 #include "evp/base/evp-debug-private.h"
 
 #include "evp/base/evp-i18n-private.h"
+#include "evp/base/evp-string-private.h"
 
 static const GDebugKey debug_keys[] = {
   { "loop", EVP_DEBUG_LOOP },
@@ -67,8 +68,7 @@ log_runtime (GLogLevelFlags level,
              const char    *message)
 {
   g_mutex_lock (&last_lock);
-  g_free (last_warning);
-  last_warning = g_strdup (message);
+  evp_set_string (&last_warning, message);
   n_warnings++;
   g_mutex_unlock (&last_lock);
 

@@ -5,6 +5,7 @@
 #include "evp/loop/evp-exception-context.h"
 
 #include "evp/base/evp-i18n-private.h"
+#include "evp/base/evp-string-private.h"
 #include "evp/handle/evp-handle-private.h"
 
 #include <string.h>
@@ -351,10 +352,7 @@ evp_exception_context_set_string (EvpExceptionContext *self,
 
   if (strcmp (key, "message") == 0)
     {
-      char *copy = g_strdup (value);
-
-      g_free (self->message);
-      self->message = copy;
+      evp_set_string (&self->message, value);
       return;
     }
   if (value == NULL)

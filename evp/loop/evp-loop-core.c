@@ -7,6 +7,7 @@
 #include "evp/base/evp-clock-private.h"
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/base/evp-string-private.h"
 #include "evp/base/evp-trace-private.h"
 #include "evp/loop/evp-loop-files-private.h"
 #include "evp/loop/evp-loop-signals-private.h"
@@ -361,10 +362,8 @@ void
 evp_loop_core_name_running (EvpLoopCore *self,
                             const char  *name)
 {
-  if (self->n_measured == 0)
-    return;
-  g_free (self->running_name);
-  self->running_name = g_strdup (name);
+  if (self->n_measured > 0)
+    evp_set_string (&self->running_name, name);
 }
 
 static void

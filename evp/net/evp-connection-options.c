@@ -4,6 +4,8 @@
 
 #include "evp/net/evp-connection-options-private.h"
 
+#include "evp/base/evp-string-private.h"
+
 /**
  * EvpConnectionOptions:
  *
@@ -537,16 +539,10 @@ void
 evp_connection_options_set_local_host (EvpConnectionOptions *self,
                                        const char           *local_host)
 {
-  char *copy;
-
   g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
 
-  if (g_strcmp0 (self->local_host, local_host) == 0)
-    return;
-  copy = g_strdup (local_host); /* first: it may be a piece of our own */
-  g_free (self->local_host);
-  self->local_host = copy;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_HOST]);
+  if (evp_set_string (&self->local_host, local_host))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_LOCAL_HOST]);
 }
 
 /**
@@ -710,16 +706,10 @@ void
 evp_connection_options_set_server_name (EvpConnectionOptions *self,
                                         const char           *server_name)
 {
-  char *copy;
-
   g_return_if_fail (EVP_IS_CONNECTION_OPTIONS (self));
 
-  if (g_strcmp0 (self->server_name, server_name) == 0)
-    return;
-  copy = g_strdup (server_name); /* first: it may be a piece of our own */
-  g_free (self->server_name);
-  self->server_name = copy;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SERVER_NAME]);
+  if (evp_set_string (&self->server_name, server_name))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_SERVER_NAME]);
 }
 
 /**

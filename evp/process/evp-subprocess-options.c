@@ -4,6 +4,7 @@
 
 #include "evp/process/evp-subprocess-options-private.h"
 
+#include "evp/base/evp-string-private.h"
 #include "evp/evp-enum-types.h"
 
 #include <string.h>
@@ -770,16 +771,10 @@ void
 evp_subprocess_options_set_cwd (EvpSubprocessOptions *self,
                                 const char           *cwd)
 {
-  char *copy;
-
   g_return_if_fail (EVP_IS_SUBPROCESS_OPTIONS (self));
 
-  if (g_strcmp0 (cwd, self->cwd) == 0)
-    return;
-  copy = g_strdup (cwd); /* first: it may be a piece of our own */
-  g_free (self->cwd);
-  self->cwd = copy;
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
+  if (evp_set_string (&self->cwd, cwd))
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CWD]);
 }
 
 /**
