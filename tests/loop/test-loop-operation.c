@@ -5,6 +5,7 @@
 #include "evp/evp.h"
 #include "evp/loop/evp-loop-operation-private.h"
 #include "support/evp-test-loop.h"
+#include "support/evp-test-refusing-loop.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -560,55 +561,18 @@ test_full_reads (Fixture *fixture)
   g_assert_cmpint (wait_for (fixture), ==, 0);
 }
 
-/* A loop that refuses everything. */
-typedef struct
-{
-  EvpSelectorEventLoop parent_instance;
-} RefusingLoop;
-
-typedef EvpSelectorEventLoopClass RefusingLoopClass;
-
-GType refusing_loop_get_type (void);
-
-static gboolean
-refusing_loop_submit_operation (EvpAbstractEventLoop *loop,
-                                EvpOperation         *operation,
-                                GError              **error)
-{
-  g_set_error_literal (error, EVP_ERROR, EVP_ERROR_FAILED, "not now");
-  return FALSE;
-}
-
-static void
-refusing_loop_iface_init (gpointer iface,
-                          gpointer data)
-{
-  ((EvpAbstractEventLoopInterface *) iface)->submit_operation = refusing_loop_submit_operation;
-}
-
-G_DEFINE_TYPE_WITH_CODE (RefusingLoop, refusing_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
-                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, refusing_loop_iface_init))
-
-static void
-refusing_loop_class_init (RefusingLoopClass *klass)
-{
-}
-
-static void
-refusing_loop_init (RefusingLoop *self)
-{
-}
-
 /* An operation that is refused leaves nothing behind that it brought. */
 static void
 test_refused (void)
 {
-  EvpAbstractEventLoop *loop = g_object_new (refusing_loop_get_type (), NULL);
+  EvpTestRefusingLoop *refusing = evp_test_refusing_loop_new ();
+  EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (refusing);
   g_autoptr (EvpOperation) operation = evp_operation_new (EVP_OPERATION_RECV, 0, NULL, NULL);
   g_autoptr (GError) error = NULL;
 
   operation->flags |= EVP_OPERATION_ALLOCATE;
   operation->length = 1 << 20;
+  refusing->refuses = TRUE;
   g_assert_false (evp_loop_submit_operation (loop, operation, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);
   g_assert_null (operation->buffer);

@@ -5,8 +5,8 @@
 #include "net/net-loops.h"
 #include "net/net-servers.h"
 #include "net/net-sockets.h"
+#include "support/evp-test-refusing-loop.h"
 
-#include <errno.h>
 #include <sys/resource.h>
 
 typedef struct
@@ -634,69 +634,14 @@ test_empty (void)
   evp_server_close (server);
 }
 
-/* A loop that has its reasons not to wait for anything, once. */
-typedef struct
-{
-  EvpSelectorEventLoop parent_instance;
-
-  gboolean refuses; /* the next operation */
-  gboolean fails;   /* the same, but says so later */
-} RefusingLoop;
-
-typedef EvpSelectorEventLoopClass RefusingLoopClass;
-
-GType refusing_loop_get_type (void);
-
-static gboolean
-refusing_loop_submit_operation (EvpAbstractEventLoop *loop,
-                                EvpOperation         *operation,
-                                GError              **error)
-{
-  RefusingLoop *self = (RefusingLoop *) loop;
-  EvpAbstractEventLoopInterface *parent = g_type_interface_peek_parent (EVP_EVENT_LOOP_GET_IFACE (loop));
-
-  if (self->refuses)
-    {
-      self->refuses = FALSE;
-      g_set_error_literal (error, EVP_ERROR, EVP_ERROR_FAILED, "not now");
-      return FALSE;
-    }
-  if (self->fails)
-    {
-      self->fails = FALSE;
-      evp_operation_fail (operation, EIO);
-      return TRUE;
-    }
-  return parent->submit_operation (loop, operation, error);
-}
-
-static void
-refusing_loop_iface_init (gpointer iface,
-                          gpointer data)
-{
-  ((EvpAbstractEventLoopInterface *) iface)->submit_operation = refusing_loop_submit_operation;
-}
-
-G_DEFINE_TYPE_WITH_CODE (RefusingLoop, refusing_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
-                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, refusing_loop_iface_init))
-
-static void
-refusing_loop_class_init (RefusingLoopClass *klass)
-{
-}
-
-static void
-refusing_loop_init (RefusingLoop *self)
-{
-}
-
 /* A server that could not start does so the next time. */
 /* Rules: N-14, N-17 */
 static void
 test_start_refused (void)
 {
   EvpTestDeadline *deadline = evp_test_deadline_start (60, "start-refused");
-  EvpAbstractEventLoop *loop = g_object_new (refusing_loop_get_type (), NULL);
+  EvpTestRefusingLoop *refusing = evp_test_refusing_loop_new ();
+  EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (refusing);
   g_autoptr (EvpServerOptions) options = evp_server_options_new ();
   g_autoptr (EvpServer) server = NULL;
   g_autoptr (GIOStream) client = NULL;
@@ -706,7 +651,7 @@ test_start_refused (void)
   evp_server_options_set_start_serving (options, FALSE);
   server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
   g_assert_no_error (error);
-  ((RefusingLoop *) loop)->refuses = TRUE;
+  refusing->refuses = TRUE;
   g_assert_false (evp_server_start_serving (server, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);
   g_clear_error (&error);
@@ -741,7 +686,8 @@ static void
 test_close_in_report (void)
 {
   EvpTestDeadline *deadline = evp_test_deadline_start (60, "close-in-report");
-  EvpAbstractEventLoop *loop = g_object_new (refusing_loop_get_type (), NULL);
+  EvpTestRefusingLoop *refusing = evp_test_refusing_loop_new ();
+  EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (refusing);
   g_autoptr (EvpServerOptions) options = evp_server_options_new ();
   g_autoptr (EvpServer) server = NULL;
   g_autoptr (EvpLoopStatistics) statistics = NULL;
@@ -751,7 +697,7 @@ test_close_in_report (void)
   server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
   g_assert_no_error (error);
   evp_event_loop_set_exception_handler (loop, close_server_cb, server, NULL);
-  ((RefusingLoop *) loop)->fails = TRUE;
+  refusing->fails = TRUE;
   g_assert_true (evp_server_start_serving (server, &error));
   g_assert_no_error (error);
   net_wait_closed (loop, server);
