@@ -6,27 +6,19 @@
 
 #include "evp/loop/evp-proactor-event-loop.h"
 #include "evp/os/evp-os-wait-private.h"
-#include "evp/proactor/evp-gio-proactor.h"
 #include "evp/watcher/evp-fast-child-watcher.h"
 #include "evp/watcher/evp-glib-child-watcher.h"
 #include "evp/watcher/evp-multi-loop-child-watcher.h"
 #include "evp/watcher/evp-pidfd-child-watcher.h"
 #include "evp/watcher/evp-safe-child-watcher.h"
 #include "evp/watcher/evp-threaded-child-watcher.h"
+#include "support/evp-test-loop.h"
 
 /* Rules: V-9, V-14 */
 static EvpAbstractEventLoop *
 make_proactor_loop (GError **error)
 {
   return evp_proactor_event_loop_new (NULL, error);
-}
-
-static EvpAbstractEventLoop *
-make_gio_loop (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
 }
 
 int
@@ -52,9 +44,9 @@ main (int   argc,
       contract_watcher_add_with_loop ("pidfd-child-watcher-on-proactor", evp_pidfd_child_watcher_new,
                                       make_proactor_loop, CONTRACT_WATCHER_NEEDS_PROCESS);
       contract_watcher_add_with_loop ("pidfd-child-watcher-on-gio", evp_pidfd_child_watcher_new,
-                                      make_gio_loop, CONTRACT_WATCHER_NEEDS_PROCESS);
+                                      evp_test_make_gio_loop, CONTRACT_WATCHER_NEEDS_PROCESS);
     }
-  contract_watcher_add_with_loop ("threaded-child-watcher-on-gio", evp_threaded_child_watcher_new, make_gio_loop, 0);
+  contract_watcher_add_with_loop ("threaded-child-watcher-on-gio", evp_threaded_child_watcher_new, evp_test_make_gio_loop, 0);
   contract_watcher_add_with_loop ("safe-child-watcher-on-proactor", evp_safe_child_watcher_new, make_proactor_loop,
                                   CONTRACT_WATCHER_SIGNAL | CONTRACT_WATCHER_SWEEPS);
 

@@ -468,7 +468,7 @@ round_cb (GRand        *rand,
   g_autoptr (GError) error = NULL;
   EvpTestLeaks leaks = evp_test_leaks_begin ();
 
-  model.loop = model.kind->make ();
+  model.loop = model.kind->make (NULL);
   g_assert_nonnull (model.loop);
   model.context = evp_event_loop_dup_main_context (model.loop);
   model.time = evp_event_loop_time (model.loop);

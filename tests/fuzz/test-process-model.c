@@ -300,7 +300,7 @@ round_cb (GRand        *rand,
   Round self = { .rand = rand };
   g_autoptr (GError) error = NULL;
 
-  self.loop = kinds->loop->make ();
+  self.loop = kinds->loop->make (NULL);
   self.watcher = kinds->new_watcher ();
   g_assert_true (evp_child_watcher_attach_loop (self.watcher, self.loop, &error));
   g_assert_no_error (error);

@@ -246,7 +246,7 @@ round_cb (GRand        *rand,
       g_autoptr (GSocket) socket = g_socket_new_from_fd (fds[i], &error);
 
       g_assert_no_error (error);
-      self.loops[i] = ends[i]->make ();
+      self.loops[i] = ends[i]->make (NULL);
       self.adopted[i] = ends[i]->adopted;
       self.contexts[i] = evp_event_loop_dup_main_context (self.loops[i]);
       self.streams[i] = evp_socket_stream_new (self.loops[i], socket);

@@ -55,51 +55,29 @@ net_foreign_loop_init (NetForeignLoop *self)
 typedef struct
 {
   const char *name;
-  EvpAbstractEventLoop *(*make) (void);
+  EvpTestMakeLoop make;
   gboolean adopted; /* the context is run by the test, not by the loop */
 } NetLoop;
 
-static EvpAbstractEventLoop *
-net_make_selector (void)
-{
-  return evp_selector_event_loop_new (NULL, NULL, NULL);
-}
-
 /* As GTK does: the default context, which somebody else iterates. */
 static EvpAbstractEventLoop *
-net_make_adopted (void)
+net_make_adopted (GError **error)
 {
-  return evp_selector_event_loop_new (NULL, g_main_context_default (), NULL);
+  return evp_selector_event_loop_new (NULL, g_main_context_default (), error);
 }
 
 static EvpAbstractEventLoop *
-net_make_foreign (void)
+net_make_foreign (GError **error)
 {
   return g_object_new (net_foreign_loop_get_type (), NULL);
 }
 
-static EvpAbstractEventLoop *
-net_make_gio (void)
-{
-  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-}
-
-static EvpAbstractEventLoop *
-net_make_uring (void)
-{
-  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (NULL);
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-}
-
 static const NetLoop net_loops[] = {
-  { "selector", net_make_selector, FALSE },
+  { "selector", evp_test_make_selector_loop, FALSE },
   { "adopted", net_make_adopted, TRUE },
   { "foreign", net_make_foreign, FALSE },
-  { "proactor-gio", net_make_gio, FALSE },
-  { "proactor-uring", net_make_uring, FALSE }, /* last: not everywhere */
+  { "proactor-gio", evp_test_make_gio_loop, FALSE },
+  { "proactor-uring", evp_test_make_uring_loop, FALSE }, /* last: not everywhere */
 };
 
 /* Where every test begins and ends: a loop, a deadline, and nothing left open. */
@@ -154,7 +132,7 @@ net_test_run (gconstpointer data)
 
   fixture.deadline = evp_test_deadline_start (60, test->kind->name);
   fixture.leaks = evp_test_leaks_begin ();
-  fixture.loop = test->kind->make ();
+  fixture.loop = test->kind->make (NULL);
   if (test->kind->adopted)
     {
       g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (fixture.loop);

@@ -359,7 +359,7 @@ test_connection_loop_closed (gconstpointer data)
   const NetLoop *kind = data;
   EvpTestLeaks leaks = evp_test_leaks_begin ();
   NetBlackHole hole;
-  EvpAbstractEventLoop *loop = kind->make ();
+  EvpAbstractEventLoop *loop = kind->make (NULL);
   g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
   Failed failed = { 0 };
   gboolean done = FALSE;
@@ -854,7 +854,7 @@ test_unix_full_loop_closed (gconstpointer data)
 {
   const NetLoop *kind = data;
   EvpTestLeaks leaks = evp_test_leaks_begin ();
-  EvpAbstractEventLoop *loop = kind->make ();
+  EvpAbstractEventLoop *loop = kind->make (NULL);
   FullQueue queue;
   Failed failed = { 0 };
 

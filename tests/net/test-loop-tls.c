@@ -39,33 +39,10 @@ typedef struct
 } Case;
 
 static EvpAbstractEventLoop *
-new_selector_loop (GError **error)
-{
-  return evp_selector_event_loop_new (NULL, NULL, error);
-}
-
-static EvpAbstractEventLoop *
 new_uring_loop (GError **error)
 {
-  EvpProactor *proactor;
-  EvpAbstractEventLoop *loop;
-
-  if (evp_test_has_valgrind ()) /* as in evp_test_has_uring() */
-    return NULL;
-  proactor = evp_uring_proactor_new (error);
-  if (proactor == NULL)
-    return NULL;
-  loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-  g_object_unref (proactor);
-  return loop;
-}
-
-static EvpAbstractEventLoop *
-new_gio_loop (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  /* as in evp_test_has_uring() */
+  return evp_test_has_valgrind () ? NULL : evp_test_make_uring_loop (error);
 }
 
 static GIOStream *
@@ -1041,10 +1018,10 @@ test_no_backend (Fixture      *f,
 }
 
 static const Kind kinds[] = {
-  { "selector", new_selector_loop, FALSE },
+  { "selector", evp_test_make_selector_loop, FALSE },
   { "uring", new_uring_loop, FALSE },
-  { "gio-proactor", new_gio_loop, FALSE },
-  { "gio-connection", new_selector_loop, TRUE },
+  { "gio-proactor", evp_test_make_gio_loop, FALSE },
+  { "gio-connection", evp_test_make_selector_loop, TRUE },
 };
 
 static const struct

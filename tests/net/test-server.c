@@ -595,7 +595,7 @@ test_loop_closed (gconstpointer data)
 {
   const NetLoop *kind = data;
   EvpTestLeaks leaks = evp_test_leaks_begin ();
-  EvpAbstractEventLoop *loop = kind->make ();
+  EvpAbstractEventLoop *loop = kind->make (NULL);
   EvpServer *server = net_serve (loop, "127.0.0.1");
   GIOStream *client = net_connect (loop, server);
   GIOStream *accepted = net_server_accept (loop, server, NULL, NULL);

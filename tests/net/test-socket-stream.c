@@ -17,8 +17,6 @@
 
 /* Each case runs on every kind of loop. */
 
-typedef EvpAbstractEventLoop *(*MakeLoop) (GError **error);
-
 typedef struct
 {
   EvpAbstractEventLoop *loop;
@@ -31,7 +29,7 @@ typedef struct
 
 typedef struct
 {
-  MakeLoop make;
+  EvpTestMakeLoop make;
   void (*test) (Fixture *fixture);
   gboolean outside; /* of the running loop */
   gboolean polled;
@@ -1190,35 +1188,11 @@ test_loop_closed (Fixture *fixture)
 }
 
 static EvpAbstractEventLoop *
-make_selector (GError **error)
-{
-  return evp_selector_event_loop_new (NULL, NULL, error);
-}
-
-static EvpAbstractEventLoop *
 make_poll (GError **error)
 {
   g_autoptr (EvpSelector) selector = evp_poll_selector_new ();
 
   return evp_selector_event_loop_new (selector, NULL, error);
-}
-
-static EvpAbstractEventLoop *
-make_gio (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-}
-
-static EvpAbstractEventLoop *
-make_uring (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (error);
-
-  if (proactor == NULL)
-    return NULL;
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
 }
 
 typedef struct
@@ -1249,10 +1223,10 @@ run_case (Fixture      *fixture,
 }
 
 static void
-add_cases (GPtrArray  *kinds,
-           const char *name,
-           MakeLoop    make,
-           gboolean    polled)
+add_cases (GPtrArray      *kinds,
+           const char     *name,
+           EvpTestMakeLoop make,
+           gboolean        polled)
 {
   static const struct
   {
@@ -1307,11 +1281,11 @@ main (int    argc,
 
   g_test_init (&argc, &argv, NULL);
 
-  add_cases (kinds, "selector", make_selector, FALSE);
+  add_cases (kinds, "selector", evp_test_make_selector_loop, FALSE);
   add_cases (kinds, "selector-poll", make_poll, TRUE);
-  add_cases (kinds, "proactor-gio", make_gio, TRUE);
+  add_cases (kinds, "proactor-gio", evp_test_make_gio_loop, TRUE);
   if (evp_test_has_uring ())
-    add_cases (kinds, "proactor-uring", make_uring, FALSE);
+    add_cases (kinds, "proactor-uring", evp_test_make_uring_loop, FALSE);
 
   return g_test_run ();
 }

@@ -64,14 +64,6 @@ pthread_create (pthread_t            *thread,
 
 /* --- one of everything --- */
 
-typedef EvpAbstractEventLoop *(*MakeLoop) (GError **error);
-
-static EvpAbstractEventLoop *
-make_selector_loop (GError **error)
-{
-  return evp_selector_event_loop_new (NULL, NULL, error);
-}
-
 static EvpAbstractEventLoop *
 make_proactor_loop (GError **error)
 {
@@ -280,8 +272,8 @@ drop (EvpAbstractEventLoop *loop)
 }
 
 static void
-work_once (MakeLoop make,
-           gboolean tolerant)
+work_once (EvpTestMakeLoop make,
+           gboolean        tolerant)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (EvpAbstractChildWatcher) watcher = NULL;
@@ -308,7 +300,7 @@ work_once (MakeLoop make,
 static void
 work_with_both (gboolean tolerant)
 {
-  work_once (make_selector_loop, tolerant);
+  work_once (evp_test_make_selector_loop, tolerant);
   work_once (make_proactor_loop, tolerant);
 }
 
@@ -519,7 +511,7 @@ test_executor_without_threads (void)
 {
   g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "an executor without threads");
   g_autoptr (GError) error = NULL;
-  Work work = { .loop = make_selector_loop (&error) };
+  Work work = { .loop = evp_test_make_selector_loop (&error) };
 
   g_assert_no_error (error);
   g_atomic_int_set (&n_refused_threads, -1);
@@ -547,7 +539,7 @@ test_watcher_without_threads (gconstpointer data)
   EvpAbstractChildWatcher *(*make) (void) = (EvpAbstractChildWatcher *(*) (void)) data;
   g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a watcher without threads");
   g_autoptr (GError) error = NULL;
-  EvpAbstractEventLoop *loop = make_selector_loop (&error);
+  EvpAbstractEventLoop *loop = evp_test_make_selector_loop (&error);
   g_autoptr (EvpAbstractChildWatcher) watcher = make ();
   GPid pid = evp_test_spawn_child ("pause", NULL);
   gboolean added;

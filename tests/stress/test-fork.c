@@ -5,8 +5,7 @@
 #include <evp/evp.h>
 
 #include "evp/base/evp-debug-private.h"
-#include "evp/proactor/evp-gio-proactor.h"
-#include "evp/proactor/evp-uring-proactor.h"
+#include "support/evp-test-loop.h"
 #include "support/evp-test-process.h"
 #include "support/evp-test-support.h"
 
@@ -22,35 +21,9 @@
  * own. Whatever the forked process does then, the parent's loop notices nothing of it.
  */
 
-typedef EvpAbstractEventLoop *(*MakeLoop) (GError **error);
-
-static EvpAbstractEventLoop *
-make_selector (GError **error)
-{
-  return evp_selector_event_loop_new (NULL, NULL, error);
-}
-
-static EvpAbstractEventLoop *
-make_gio (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
-
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-}
-
-static EvpAbstractEventLoop *
-make_uring (GError **error)
-{
-  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (error);
-
-  if (proactor == NULL)
-    return NULL;
-  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
-}
-
 typedef struct
 {
-  MakeLoop make;
+  EvpTestMakeLoop make;
   EvpAbstractEventLoop *loop;
   EvpAbstractChildWatcher *watcher, *threaded;
   EvpSubprocess *cats[2];
@@ -71,7 +44,7 @@ typedef void (*ForkedFunc) (Fixture *f);
 
 typedef struct
 {
-  MakeLoop make;
+  EvpTestMakeLoop make;
   ForkedFunc forked;
 } Case;
 
@@ -368,8 +341,8 @@ run_case (gconstpointer data)
 }
 
 static void
-add (const char *name,
-     MakeLoop    make)
+add (const char     *name,
+     EvpTestMakeLoop make)
 {
   static const struct
   {
@@ -399,10 +372,10 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  add ("selector", make_selector);
-  add ("proactor-gio", make_gio);
+  add ("selector", evp_test_make_selector_loop);
+  add ("proactor-gio", evp_test_make_gio_loop);
   if (evp_test_has_uring ())
-    add ("proactor-uring", make_uring);
+    add ("proactor-uring", evp_test_make_uring_loop);
 
   return g_test_run ();
 }

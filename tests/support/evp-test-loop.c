@@ -2,8 +2,36 @@
 
 #include "support/evp-test-loop.h"
 
+#include "evp/loop/evp-proactor-event-loop.h"
+#include "evp/loop/evp-selector-event-loop.h"
 #include "evp/os/evp-capabilities.h"
+#include "evp/proactor/evp-gio-proactor.h"
+#include "evp/proactor/evp-uring-proactor.h"
 #include "support/evp-test-support.h"
+
+EvpAbstractEventLoop *
+evp_test_make_selector_loop (GError **error)
+{
+  return evp_selector_event_loop_new (NULL, NULL, error);
+}
+
+EvpAbstractEventLoop *
+evp_test_make_gio_loop (GError **error)
+{
+  g_autoptr (EvpProactor) proactor = evp_gio_proactor_new ();
+
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+}
+
+EvpAbstractEventLoop *
+evp_test_make_uring_loop (GError **error)
+{
+  g_autoptr (EvpProactor) proactor = evp_uring_proactor_new (error);
+
+  if (proactor == NULL)
+    return NULL;
+  return g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+}
 
 typedef struct
 {

@@ -6,6 +6,13 @@
 
 G_BEGIN_DECLS
 
+/* A loop of each kind, with what is the best of it here. */
+typedef EvpAbstractEventLoop *(*EvpTestMakeLoop) (GError **error);
+
+EvpAbstractEventLoop *evp_test_make_selector_loop (GError **error);
+EvpAbstractEventLoop *evp_test_make_gio_loop      (GError **error); /* a proactor loop, like the next */
+EvpAbstractEventLoop *evp_test_make_uring_loop    (GError **error);
+
 /*
  * Straight-line tests of asynchronous functions: the body of a test runs in a callback of a running
  * loop, and waits there by running the loop's context further.
