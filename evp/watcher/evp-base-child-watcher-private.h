@@ -16,6 +16,11 @@ gboolean       evp_base_child_watcher_attach    (gpointer               self,
 gboolean       evp_base_child_watcher_check_loop (gpointer              self,
                                                  EvpAbstractEventLoop  *loop,
                                                  GError               **error);
+/* The same, for those whose loop has to be the main thread's. */
+gboolean       evp_base_child_watcher_check_main_loop
+                                                (gpointer               self,
+                                                 EvpAbstractEventLoop  *loop,
+                                                 GError               **error);
 /*
  * For dispose(): FALSE if there is nothing to free, because this is a forked child; warns if
  * children were still watched.

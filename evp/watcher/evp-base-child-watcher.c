@@ -7,6 +7,7 @@
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/os/evp-os-fork-private.h"
 
 /**
  * EvpBaseChildWatcher:
@@ -61,6 +62,24 @@ evp_base_child_watcher_check_loop (gpointer              self,
   if (loop != NULL && evp_event_loop_is_closed (loop))
     {
       g_set_error_literal (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED, _("The event loop is closed; make a new one"));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+evp_base_child_watcher_check_main_loop (gpointer              self,
+                                        EvpAbstractEventLoop *loop,
+                                        GError              **error)
+{
+  if (!evp_base_child_watcher_check_loop (self, loop, error))
+    return FALSE;
+  if (loop != NULL && !evp_os_is_main_thread ())
+    {
+      g_set_error (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD,
+                   /* Translators: %s is the name of a class */
+                   _("%s can only be attached in the main thread; other watchers have no such limit"),
+                   G_OBJECT_TYPE_NAME (self));
       return FALSE;
     }
   return TRUE;

@@ -5,10 +5,7 @@
 #include "evp/watcher/evp-multi-loop-child-watcher.h"
 
 #include "evp/base/evp-debug-private.h"
-#include "evp/base/evp-error-private.h"
-#include "evp/base/evp-i18n-private.h"
 #include "evp/os/evp-os-fd-private.h"
-#include "evp/os/evp-os-fork-private.h"
 #include "evp/os/evp-os-signal-private.h"
 #include "evp/os/evp-os-wait-private.h"
 #include "evp/watcher/evp-base-child-watcher-private.h"
@@ -231,15 +228,8 @@ evp_multi_loop_child_watcher_attach_loop (EvpAbstractChildWatcher *watcher,
                                           EvpAbstractEventLoop    *loop,
                                           GError                 **error)
 {
-  if (!evp_base_child_watcher_check_loop (watcher, loop, error))
+  if (!evp_base_child_watcher_check_main_loop (watcher, loop, error))
     return FALSE;
-  if (loop != NULL && !evp_os_is_main_thread ())
-    {
-      g_set_error (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD,
-                   _("%s can only be attached in the main thread; other watchers have no such limit"),
-                   G_OBJECT_TYPE_NAME (watcher));
-      return FALSE;
-    }
   if (loop != NULL)
     {
       EvpWatchTable *table = evp_base_child_watcher_get_table (watcher);

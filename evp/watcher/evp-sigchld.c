@@ -5,10 +5,8 @@
 #include "evp/watcher/evp-sigchld-private.h"
 
 #include "evp/base/evp-debug-private.h"
-#include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-abstract-event-loop.h"
-#include "evp/os/evp-os-fork-private.h"
 #include "evp/os/evp-os-signal-private.h"
 #include "evp/watcher/evp-base-child-watcher-private.h"
 #include "evp/watcher/evp-loop-reader-private.h"
@@ -260,16 +258,8 @@ evp_sigchld_attach (gpointer              watcher,
   gboolean was_attached;
   guint n_handlers;
 
-  if (!evp_base_child_watcher_check_loop (watcher, loop, error))
+  if (!evp_base_child_watcher_check_main_loop (watcher, loop, error))
     return FALSE;
-  if (loop != NULL && !evp_os_is_main_thread ())
-    {
-      g_set_error (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD,
-                   /* Translators: %s is the name of a class */
-                   _("%s can only be attached in the main thread; other watchers have no such limit"),
-                   G_OBJECT_TYPE_NAME (watcher));
-      return FALSE;
-    }
   /* the new one first: if it fails, everything is as before */
   if (loop != NULL)
     {
