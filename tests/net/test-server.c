@@ -634,6 +634,19 @@ test_empty (void)
   evp_server_close (server);
 }
 
+static EvpServer *
+idle_server (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
+  g_autoptr (GError) error = NULL;
+  EvpServer *server;
+
+  evp_server_options_set_start_serving (options, FALSE);
+  server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
+  g_assert_no_error (error);
+  return server;
+}
+
 /* A server that could not start does so the next time. */
 /* Rules: N-14, N-17 */
 static void
@@ -642,15 +655,11 @@ test_start_refused (void)
   EvpTestDeadline *deadline = evp_test_deadline_start (60, "start-refused");
   EvpTestRefusingLoop *refusing = evp_test_refusing_loop_new ();
   EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (refusing);
-  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
-  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (EvpServer) server = idle_server (loop);
   g_autoptr (GIOStream) client = NULL;
   g_autoptr (GIOStream) accepted = NULL;
   g_autoptr (GError) error = NULL;
 
-  evp_server_options_set_start_serving (options, FALSE);
-  server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
-  g_assert_no_error (error);
   refusing->refuses = TRUE;
   g_assert_false (evp_server_start_serving (server, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_FAILED);
@@ -688,14 +697,10 @@ test_close_in_report (void)
   EvpTestDeadline *deadline = evp_test_deadline_start (60, "close-in-report");
   EvpTestRefusingLoop *refusing = evp_test_refusing_loop_new ();
   EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (refusing);
-  g_autoptr (EvpServerOptions) options = evp_server_options_new ();
-  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (EvpServer) server = idle_server (loop);
   g_autoptr (EvpLoopStatistics) statistics = NULL;
   g_autoptr (GError) error = NULL;
 
-  evp_server_options_set_start_serving (options, FALSE);
-  server = net_serve_full (loop, "127.0.0.1", 0, 0, options, &error);
-  g_assert_no_error (error);
   evp_event_loop_set_exception_handler (loop, close_server_cb, server, NULL);
   refusing->fails = TRUE;
   g_assert_true (evp_server_start_serving (server, &error));

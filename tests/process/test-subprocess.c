@@ -999,6 +999,27 @@ test_loop_closed_while_waiting (Fixture      *f,
   g_assert_cmpint (reap (pid), ==, -SIGKILL);
 }
 
+/* Closes the loop under who waits for the child, which tells them. */
+static void
+close_before_news (Fixture            *f,
+                   Closing            *closing,
+                   void              (*wait_async) (EvpSubprocess *, GCancellable *, GAsyncReadyCallback, gpointer),
+                   GAsyncReadyCallback waited_cb)
+{
+  g_assert_no_error (closing->wait_error);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_assert_error (closing->wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing->wait_error);
+
+  /* nor does anybody wait for ever who asks later */
+  wait_async (closing->child, NULL, waited_cb, closing);
+  while (closing->wait_error == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (closing->wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&closing->wait_error);
+  g_assert_finalize_object (closing->child);
+}
+
 static void
 ended_started_cb (GObject      *source,
                   GAsyncResult *result,
@@ -1036,17 +1057,7 @@ test_loop_closed_before_the_news (Fixture      *f,
   evp_event_loop_call_soon (f->loop, ended_body_cb, args, NULL, &error);
   g_assert_no_error (error);
   g_assert_true (evp_event_loop_run_forever (f->loop, &error));
-  g_assert_no_error (closing.wait_error);
-  g_assert_true (evp_event_loop_close (f->loop, NULL));
-  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
-  g_clear_error (&closing.wait_error);
-  /* nor does anybody wait for ever who asks later */
-  evp_subprocess_wait_async (closing.child, NULL, closing_waited_cb, &closing);
-  while (closing.wait_error == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
-  g_clear_error (&closing.wait_error);
-  g_assert_finalize_object (closing.child);
+  close_before_news (f, &closing, evp_subprocess_wait_async, closing_waited_cb);
 }
 
 static void
@@ -1081,16 +1092,7 @@ test_loop_closed_before_the_streams (Fixture      *f,
 
   /* the child has ended, but nobody reads what it may have said */
   evp_test_run_in_loop (f->loop, unread_body_cb, args);
-  g_assert_no_error (closing.wait_error);
-  g_assert_true (evp_event_loop_close (f->loop, NULL));
-  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
-  g_clear_error (&closing.wait_error);
-  evp_subprocess_wait_closed_async (closing.child, NULL, closing_streams_closed_cb, &closing);
-  while (closing.wait_error == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_error (closing.wait_error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
-  g_clear_error (&closing.wait_error);
-  g_assert_finalize_object (closing.child);
+  close_before_news (f, &closing, evp_subprocess_wait_closed_async, closing_streams_closed_cb);
 }
 
 static void

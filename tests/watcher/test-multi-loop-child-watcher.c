@@ -90,23 +90,12 @@ test_never_at_once (Fixture      *f,
   g_assert_true (adder.child.loop == f->loop);
 }
 
-static gpointer
-attach_thread (gpointer data)
-{
-  Fixture *f = data;
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (evp_child_watcher_attach_loop (f->watcher, f->loop, &error));
-  g_assert_error (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD);
-  return NULL;
-}
-
 /* Rules: W-43 */
 static void
 test_attach_thread (Fixture      *f,
                     gconstpointer data)
 {
-  g_thread_join (g_thread_new ("attach", attach_thread, f));
+  test_refuses_other_threads (f);
   g_assert_false (evp_os_signal_is_installed (SIGCHLD));
   wait_for_threads (f->leaks.threads);
 }

@@ -203,6 +203,24 @@ fixture_tear_down_threads (Fixture      *f,
   fixture_tear_down (f, data);
 }
 
+static inline gpointer
+attach_thread (gpointer data)
+{
+  Fixture *f = data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (evp_child_watcher_attach_loop (f->watcher, f->loop, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_WRONG_THREAD);
+  return NULL;
+}
+
+/* A watcher that is attached in the main thread only. */
+static inline void
+test_refuses_other_threads (Fixture *f)
+{
+  g_thread_join (g_thread_new ("attach", attach_thread, f));
+}
+
 /* A watcher that is attached to a loop that has been closed since refuses a child, and lets its handler be. */
 static inline void
 test_refuses_closed_loop (EvpAbstractChildWatcher *watcher)
