@@ -161,7 +161,7 @@ client (gpointer data)
     get (idle[i]);
   g_main_context_invoke (context, count_cb, &polled);
   while (__atomic_load_n (&polled, __ATOMIC_ACQUIRE) == 0)
-    g_usleep (1000);
+    g_thread_yield ();
   emit ("polled_fds", polled);
   if (loop != NULL && param ("register", 1) && !polls_by_gio ())
     CHECK (polled < 20);

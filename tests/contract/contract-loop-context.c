@@ -226,7 +226,7 @@ busy_briefly_cb (gpointer user_data)
 
   /* for long enough that a loop would let others go first, if it were busy all the time */
   g_string_append_c (fixture->log, '.');
-  g_usleep (10000);
+  evp_test_spin (10000);
 }
 
 /* Rules: I-3 */
@@ -239,7 +239,7 @@ case_one_iteration (Fixture *fixture)
       clear_log (fixture);
       call (fixture, busy_briefly_cb, fixture);
       g_main_context_iteration (fixture->context, FALSE);
-      g_usleep (10000);
+      evp_test_spin (10000);
       soon (fixture, "b");
       g_assert_true (g_main_context_pending (fixture->context));
       g_main_context_iteration (fixture->context, FALSE);

@@ -275,7 +275,7 @@ producer_thread (gpointer data)
       g_assert_no_error (error);
       /* bursts, and pauses in which the loop goes to sleep */
       if (g_rand_int_range (random, 0, 200) == 0)
-        g_usleep (50);
+        evp_test_spin (50);
     }
   g_rand_free (random);
   return NULL;

@@ -62,7 +62,7 @@ slow_cb (int      fd,
   if (slow->n_calls++ == 0)
     slow->n_asked = slow->selector->n_asked;
   g_assert_cmpuint (slow->selector->n_asked, ==, slow->n_asked);
-  g_usleep (1000);
+  evp_test_spin (1000);
   if (slow->n_calls == 3)
     evp_event_loop_stop (slow->loop);
 }

@@ -251,7 +251,7 @@ test_happy (NetFixture *fixture)
 static void
 block_cb (gpointer user_data)
 {
-  g_usleep (20000);
+  evp_test_spin (20000);
 }
 
 /* A loop that was blocked for longer than the delay sees first that the first attempt has come through. */

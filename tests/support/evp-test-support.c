@@ -237,6 +237,15 @@ evp_test_wait_for_threads (guint n_threads)
 }
 
 void
+evp_test_spin (gint64 microseconds)
+{
+  gint64 end = g_get_monotonic_time () + microseconds;
+
+  while (g_get_monotonic_time () <= end)
+    g_thread_yield ();
+}
+
+void
 evp_test_leaks_check (EvpTestLeaks *before)
 {
   /* threads that nobody joins may take a moment to go; one that ends closes its descriptors first */

@@ -38,6 +38,9 @@ void         evp_test_leaks_check (EvpTestLeaks *before);
 void         evp_test_wait_for_threads
                                    (guint         n_threads);
 
+/* What g_usleep() would be for callbacks that have to be slow, but busy. */
+void        evp_test_spin          (gint64 microseconds);
+
 /* The path of the child program of the tests; see evp-test-child.c for its modes. */
 const char *evp_test_child_path    (void);
 

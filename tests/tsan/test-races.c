@@ -42,7 +42,7 @@ UNSEEN static void
 await (int *flag)
 {
   while (!__atomic_load_n (flag, __ATOMIC_SEQ_CST))
-    g_usleep (100);
+    g_thread_yield ();
 }
 
 static void
