@@ -133,7 +133,7 @@ evp_attempt_free (EvpAttempt *self)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EvpAttempt, evp_attempt_free)
 
-/* An attempt ends without a socket. */
+/* An attempt ends without a socket; without an error, too, if nobody asks for it any more. */
 static void
 evp_attempt_fail (EvpAttempt *failed,
                   GError     *error)
@@ -142,7 +142,8 @@ evp_attempt_fail (EvpAttempt *failed,
   g_autoptr (EvpConnector) self = evp_connector_ref (attempt->connector);
 
   g_ptr_array_remove_fast (self->attempts, attempt);
-  g_ptr_array_add (self->errors, error);
+  if (error != NULL)
+    g_ptr_array_add (self->errors, error);
   evp_connector_try_next (self);
   g_clear_pointer (&attempt, evp_attempt_free);
   evp_connector_check_end (self);
@@ -166,13 +167,15 @@ evp_attempt_retry_free (gpointer user_data)
 {
   EvpRetry *retry = user_data;
   EvpAttempt *attempt = retry->attempt;
+  GError *error = NULL;
 
   g_free (retry);
   if (attempt == NULL)
     return;
   g_clear_pointer (&attempt->timer, evp_timer_handle_unref);
-  evp_attempt_fail (attempt, g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
-                                                  _("The event loop is closed; make a new one")));
+  if (!attempt->connector->cancelled && attempt->connector->winner == NULL)
+    error = g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED, _("The event loop is closed; make a new one"));
+  evp_attempt_fail (attempt, error);
 }
 
 /* The queue of a unix socket is full, which cannot be waited for. TRUE if the attempt goes on. */
