@@ -153,15 +153,19 @@ evp_os_sigpipe_block (EvpOsSigpipe *self)
     }
 }
 
-/* Keeps errno. */
+/*
+ * After a call that was to transfer @count bytes and returned @n. Keeps errno. The signal also comes without an error:
+ * when the other end went after the first part, which then is the result.
+ */
 static void
 evp_os_sigpipe_unblock (EvpOsSigpipe *self,
-                        gboolean      failed)
+                        gssize        n,
+                        gsize         count)
 {
   const struct timespec zero = { 0, 0 };
   int saved_errno = errno;
 
-  if (failed && saved_errno == EPIPE && !self->was_pending)
+  if ((n < 0 ? saved_errno == EPIPE : (gsize) n < count) && !self->was_pending)
     while (sigtimedwait (&self->sigpipe, NULL, &zero) < 0 && errno == EINTR)
       ;
   if (sigismember (&self->before, SIGPIPE) != 1)
@@ -182,7 +186,7 @@ evp_os_fd_write (int         fd,
   do
     n = write (fd, buffer, count);
   while (n < 0 && errno == EINTR);
-  evp_os_sigpipe_unblock (&sigpipe, n < 0);
+  evp_os_sigpipe_unblock (&sigpipe, n, count);
   return n;
 }
 
@@ -202,7 +206,7 @@ evp_os_fd_sendfile (int    fd,
   do
     n = sendfile (fd, file, &from, count);
   while (n < 0 && errno == EINTR);
-  evp_os_sigpipe_unblock (&sigpipe, n < 0);
+  evp_os_sigpipe_unblock (&sigpipe, n, count);
   return n;
 #else
   errno = ENOSYS;

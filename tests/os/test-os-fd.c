@@ -8,7 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void
@@ -171,6 +174,104 @@ test_shared (void)
   evp_test_leaks_check (&leaks);
 }
 
+static gint n_signals;
+
+static void
+count_cb (int signum)
+{
+  g_atomic_int_inc (&n_signals);
+}
+
+static gpointer
+read_a_little (gpointer data)
+{
+  int fd = GPOINTER_TO_INT (data);
+  char buffer[4096];
+
+  g_assert_cmpint (read (fd, buffer, sizeof buffer), >, 0);
+  evp_os_fd_close (fd);
+  return NULL;
+}
+
+/* The other end goes in the middle of the call: it returns what went before, and the signal comes all the same. */
+/* Rules: Z-25 */
+static void
+test_write_partly (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  const struct sigaction count = { .sa_handler = count_cb };
+  const gsize size = 4 * 1024 * 1024;
+  g_autofree char *data = g_malloc0 (size);
+  struct sigaction before;
+  GThread *reader;
+  gssize n;
+  int fds[2];
+
+  g_assert_no_errno (sigaction (SIGPIPE, &count, &before));
+  g_assert_true (evp_os_fd_pipe (fds, FALSE, NULL));
+  reader = g_thread_new ("reader", read_a_little, GINT_TO_POINTER (fds[0]));
+  n = evp_os_fd_write (fds[1], data, size);
+  g_thread_join (reader);
+  g_assert_cmpint (n, >, 0);
+  g_assert_cmpint (n, <, size);
+  g_assert_cmpint (g_atomic_int_get (&n_signals), ==, 0);
+
+  g_assert_cmpint (evp_os_fd_write (fds[1], data, size), ==, -1);
+  g_assert_cmpint (errno, ==, EPIPE);
+  g_assert_cmpint (g_atomic_int_get (&n_signals), ==, 0);
+  evp_os_fd_close (fds[1]);
+  g_assert_no_errno (sigaction (SIGPIPE, &before, NULL));
+  evp_test_leaks_check (&leaks);
+}
+
+#ifdef __linux__
+/* Rules: Z-25 */
+static void
+test_sendfile_partly (void)
+{
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  const struct sigaction count = { .sa_handler = count_cb };
+  const gsize size = 1024 * 1024;
+  g_autofree char *path = NULL;
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t length = sizeof address;
+  struct sigaction before;
+  int file, listener, fd, peer;
+  gssize n;
+
+  g_assert_no_errno (sigaction (SIGPIPE, &count, &before));
+  file = g_file_open_tmp ("evp-XXXXXX", &path, NULL);
+  g_assert_no_errno (file);
+  g_assert_no_errno (unlink (path));
+  g_assert_no_errno (ftruncate (file, (off_t) size));
+
+  listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_no_errno (bind (listener, (struct sockaddr *) &address, length));
+  g_assert_no_errno (listen (listener, 1));
+  g_assert_no_errno (getsockname (listener, (struct sockaddr *) &address, &length));
+  fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, length));
+  peer = accept (listener, NULL, NULL);
+  g_assert_no_errno (peer);
+  g_assert_no_errno (fcntl (fd, F_SETFL, O_NONBLOCK));
+  /* it answers the first part with a reset */
+  evp_os_fd_close (peer);
+
+  n = evp_os_fd_sendfile (fd, file, 0, size);
+  g_assert_cmpint (n, <, size);
+  g_assert_cmpint (g_atomic_int_get (&n_signals), ==, 0);
+  g_assert_cmpint (evp_os_fd_sendfile (fd, file, 0, size), ==, -1);
+  g_assert_cmpint (errno, ==, EPIPE);
+  g_assert_cmpint (g_atomic_int_get (&n_signals), ==, 0);
+
+  evp_os_fd_close (fd);
+  evp_os_fd_close (listener);
+  evp_os_fd_close (file);
+  g_assert_no_errno (sigaction (SIGPIPE, &before, NULL));
+  evp_test_leaks_check (&leaks);
+}
+#endif
+
 int
 main (int    argc,
       char **argv)
@@ -184,6 +285,10 @@ main (int    argc,
   g_test_add_func ("/evp/os/fd/close-keeps-errno", test_close_keeps_errno);
   g_test_add_func ("/evp/os/fd/flags", test_flags);
   g_test_add_func ("/evp/os/fd/shared", test_shared);
+  g_test_add_func ("/evp/os/fd/write-partly", test_write_partly);
+#ifdef __linux__
+  g_test_add_func ("/evp/os/fd/sendfile-partly", test_sendfile_partly);
+#endif
 
   return g_test_run ();
 }
