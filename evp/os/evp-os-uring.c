@@ -4,6 +4,7 @@
 
 #include "evp/os/evp-os-uring-private.h"
 
+#include "evp/base/evp-clock-private.h"
 #include "evp/os/evp-os-fd-private.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
 
 /* Without these a socket that is not ready would occupy a kernel thread, and completions could be lost. */
 # define REQUIRED_FEATURES (IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE)
+
+/* How long the kernel may take to let go of a ring whose thread has gone. */
+# define PATIENCE_MS 5000
 
 /* The best first. Never SQPOLL: a kernel thread that spins for us costs more than it saves. */
 static const struct
@@ -110,14 +114,19 @@ gboolean
 evp_uring_close_elsewhere (EvpUring *self)
 {
   struct pollfd gone = { .fd = self->gone_fd, .events = POLLIN };
+  gint64 deadline, left = PATIENCE_MS;
   int n;
 
   if (!evp_uring_is_open (self))
     return TRUE;
   io_uring_queue_exit (&self->ring);
-  do
-    n = poll (&gone, 1, 5000);
-  while (n < 0 && errno == EINTR);
+  deadline = evp_clock_get_time_ns () + PATIENCE_MS * EVP_NSEC_PER_MSEC;
+  /* signals that come all the time must not begin it anew each time */
+  while ((n = poll (&gone, 1, (int) left)) < 0 && errno == EINTR)
+    {
+      left = (deadline - evp_clock_get_time_ns ()) / EVP_NSEC_PER_MSEC;
+      left = MAX (left, 0);
+    }
   close_descriptors (self);
   return n > 0;
 }
