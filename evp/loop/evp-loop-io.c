@@ -219,8 +219,10 @@ evp_loop_io_watch (EvpLoopIo   *self,
   EvpFdEntry *entry;
   EvpHandle *old;
 
-  /* before the selector is made: what it opens might get this very number */
-  if ((self->epoll == NULL || evp_epoll_get_fd (self->epoll) < 0) && !evp_os_fd_is_open (fd))
+  /* before the selector is made: what it opens might get this very number; and before the table
+   * grows: a number that is none could be any, and take all memory there is */
+  if ((self->epoll == NULL || evp_epoll_get_fd (self->epoll) < 0 || (guint) fd >= self->n_entries)
+      && !evp_os_fd_is_open (fd))
     {
       evp_set_error_from_errno (error, EBADF, _("Cannot watch file descriptor %d"), fd);
       forget (self, fd);

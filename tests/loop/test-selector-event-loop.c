@@ -498,6 +498,39 @@ test_refused_for_closed (gconstpointer data)
   g_assert_no_error (error);
 }
 
+/* Rules: F-7 */
+static void
+test_refused_number (gconstpointer data)
+{
+  g_autoptr (EvpSelector) selector = ((EvpSelector *(*) (void)) data) ();
+  g_autoptr (EvpAbstractEventLoop) loop = NULL;
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  loop = evp_selector_event_loop_new (selector, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (evp_os_fd_pipe (fds, TRUE, NULL));
+  g_assert_true (evp_event_loop_add_reader (loop, fds[0], readable_cb, NULL, NULL, &error));
+  g_assert_no_error (error);
+
+  /* tables have a place for each number up to the largest that is open, and not for what is none */
+  for (int fd = G_MAXINT; fd > 1000 * 1000; fd /= 2)
+    {
+      g_assert_false (evp_event_loop_add_reader (loop, fd, readable_cb, NULL, NULL, &error));
+      g_assert_error (error, G_IO_ERROR, (int) g_io_error_from_errno (EBADF));
+      g_clear_error (&error);
+      g_assert_false (evp_event_loop_add_writer (loop, fd, unexpected_cb, NULL, NULL, &error));
+      g_clear_error (&error);
+      g_assert_false (evp_event_loop_remove_reader (loop, fd));
+    }
+  g_assert_true (evp_event_loop_remove_reader (loop, fds[0]));
+
+  close (fds[0]);
+  close (fds[1]);
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_no_error (error);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -518,6 +551,12 @@ main (int    argc,
                         test_refused_for_closed);
   g_test_add_data_func ("/evp/loop/selector-event-loop/refused-for-closed/select", evp_select_selector_new,
                         test_refused_for_closed);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-number/epoll", evp_epoll_selector_new,
+                        test_refused_number);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-number/poll", evp_poll_selector_new,
+                        test_refused_number);
+  g_test_add_data_func ("/evp/loop/selector-event-loop/refused-number/select", evp_select_selector_new,
+                        test_refused_number);
 
   return g_test_run ();
 }
