@@ -15,7 +15,7 @@ struct _EvpSelectorKey
   guint32 generation;       /* set by the table; differs between registrations of one number */
   EvpIOEvents events;
   EvpIOEvents ready_events; /* of the last select */
-  guint32 selected;         /* the select of the table that last reported it */
+  guint64 selected;         /* the select of the table that last reported it */
   gboolean never_blocks;    /* a regular file, for selectors whose kernel call would refuse it */
   GValue data;              /* unset (type 0): none */
 };

@@ -16,7 +16,7 @@ typedef struct
   guint size;
   guint n_keys;
   guint32 generation;    /* of the last registration */
-  guint32 selects;       /* how many there have been */
+  guint64 selects;       /* how many there have been; never comes round to that of a key */
   GPtrArray *ready;      /* the keys of the last select, referenced */
   gboolean closed;
 } EvpSelectorTable;
