@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /*
  * The current loops of one policy: one per thread, or one per main context.
  *
- * A slot belongs to the thread that filled it and is emptied when that thread ends. When the policy
+ * A slot belongs to the thread that filled it last and is emptied when that thread ends. When the policy
  * dies before, the slots of other threads are emptied by those threads, at their next look into any
  * policy, so that a loop is never released by a stranger. After fork() all slots count as never
  * used; the loops of the parent are forgotten but not released, since closing one here would

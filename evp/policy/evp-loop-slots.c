@@ -209,6 +209,13 @@ evp_loop_slots_store (EvpLoopSlots         *self,
   else
     {
       old = slot->loop;
+      /* a context that has moved: what is in it now is not the earlier thread's to empty */
+      if (slot->thread != NULL && slot->thread != here && context != g_main_context_default ())
+        {
+          g_ptr_array_remove_fast (slot->thread->slots, slot);
+          slot->thread = here;
+          g_ptr_array_add (here->slots, slot);
+        }
     }
   slot->loop = loop != NULL ? g_object_ref (loop) : NULL;
   g_mutex_unlock (&slots_lock);

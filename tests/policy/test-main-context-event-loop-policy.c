@@ -124,6 +124,63 @@ test_threads (void)
   close_and_unref (data.main_loop);
 }
 
+typedef struct
+{
+  EvpAbstractEventLoopPolicy *policy;
+  GMainContext *context;
+  GAsyncQueue *has_set;
+  GAsyncQueue *may_end;
+} Owner;
+
+static void
+set_loop_of_context (Owner                *owner,
+                     EvpAbstractEventLoop *loop)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_main_context_push_thread_default (owner->context);
+  g_assert_true (evp_event_loop_policy_set_event_loop (owner->policy, loop, &error));
+  g_assert_no_error (error);
+  g_main_context_pop_thread_default (owner->context);
+}
+
+static gpointer
+first_owner_thread (gpointer user_data)
+{
+  Owner *owner = user_data;
+
+  set_loop_of_context (owner, NULL);
+  g_async_queue_push (owner->has_set, owner);
+  return g_async_queue_pop (owner->may_end);
+}
+
+/* A context that moves: its loop goes with the thread that set it last, and not with an earlier one. */
+/* Rules: P-39 */
+static void
+test_context_moves (void)
+{
+  g_autoptr (EvpAbstractEventLoopPolicy) policy = evp_main_context_event_loop_policy_new ();
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GAsyncQueue) has_set = g_async_queue_new ();
+  g_autoptr (GAsyncQueue) may_end = g_async_queue_new ();
+  EvpAbstractEventLoop *loop = evp_selector_event_loop_new (NULL, context, NULL);
+  Owner owner = { policy, context, has_set, may_end };
+  EvpAbstractEventLoop *again;
+  GThread *first = g_thread_new ("first-owner", first_owner_thread, &owner);
+
+  g_async_queue_pop (has_set);
+  set_loop_of_context (&owner, loop);
+  g_async_queue_push (may_end, &owner);
+  g_thread_join (first);
+
+  g_main_context_push_thread_default (context);
+  again = get_loop (policy);
+  g_main_context_pop_thread_default (context);
+  g_assert_true (again == loop);
+  g_object_unref (again);
+  close_and_unref (loop);
+}
+
 static gpointer
 set_default_thread (gpointer user_data)
 {
@@ -310,6 +367,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/contexts", test_contexts);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/threads", test_threads);
+  g_test_add_func ("/evp/policy/main-context-event-loop-policy/context-moves", test_context_moves);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/default-context-outlives-worker",
                    test_default_context_outlives_worker);
   g_test_add_func ("/evp/policy/main-context-event-loop-policy/running", test_running);
