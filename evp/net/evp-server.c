@@ -8,6 +8,7 @@
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-loop-task-private.h"
+#include "evp/net/evp-demand-private.h"
 #include "evp/net/evp-loop-tls.h"
 #include "evp/net/evp-server-options-private.h"
 #include "evp/net/evp-socket-stream-private.h"
@@ -79,7 +80,8 @@ struct _EvpServer
   guint n_handshakes;      /* connections that have not been handed over */
   GQueue accepts;          /* of EvpLoopTask, owned */
   GQueue unwanted;         /* of GIOStream, owned: more than were asked for when their handshakes ended */
-  GQueue closed_waiters;   /* the same */
+  EvpDemand *demand;       /* while there are such; holds a reference to this */
+  GQueue closed_waiters;   /* of EvpLoopTask, owned */
   EvpLoopTask *forever;    /* of serve_forever(); NULL: nobody waits */
   /*
    * A timer that never fires, while the server listens or somebody waits: it keeps the server alive, and
@@ -227,6 +229,53 @@ evp_server_has_handler (EvpServer *self)
   return g_signal_has_handler_pending (self, signals[SIGNAL_INCOMING], 0, FALSE);
 }
 
+static void evp_server_mind_unwanted (EvpServer *self);
+
+/* A handler has come, most probably. */
+static void
+evp_server_hand_over_cb (gpointer user_data)
+{
+  EvpServer *self = user_data;
+
+  while (!g_queue_is_empty (&self->unwanted) && evp_server_has_handler (self))
+    {
+      g_autoptr (GIOStream) connection = g_queue_pop_head (&self->unwanted);
+
+      g_signal_emit (self, signals[SIGNAL_INCOMING], 0, connection);
+    }
+  evp_server_mind_unwanted (self);
+}
+
+static gboolean
+evp_server_wanted_cb (gpointer data)
+{
+  return evp_server_has_handler (data);
+}
+
+static void
+evp_server_wanted_now_cb (gpointer data)
+{
+  EvpServer *self = data;
+
+  evp_event_loop_call_soon (self->loop, evp_server_hand_over_cb, g_object_ref (self), g_object_unref, NULL);
+  evp_demand_stop (&self->demand);
+}
+
+static const EvpDemandFuncs evp_server_demand_funcs = {
+  evp_server_wanted_cb,
+  evp_server_wanted_now_cb,
+};
+
+/* Nobody tells that a handler was connected. */
+static void
+evp_server_mind_unwanted (EvpServer *self)
+{
+  if (g_queue_is_empty (&self->unwanted))
+    evp_demand_stop (&self->demand);
+  else if (self->demand == NULL)
+    self->demand = evp_demand_start (self->loop, &evp_server_demand_funcs, g_object_ref (self), g_object_unref);
+}
+
 static void
 evp_server_deliver (EvpServer *self,
                     GIOStream *connection)
@@ -241,7 +290,10 @@ evp_server_deliver (EvpServer *self,
   else if (evp_server_has_handler (self))
     g_signal_emit (self, signals[SIGNAL_INCOMING], 0, connection);
   else
-    g_queue_push_tail (&self->unwanted, g_object_ref (connection));
+    {
+      g_queue_push_tail (&self->unwanted, g_object_ref (connection));
+      evp_server_mind_unwanted (self);
+    }
 }
 
 /* A connection that failed is nobody's business but that of whoever looks for it. */
@@ -637,7 +689,10 @@ evp_server_accept_async (EvpServer          *self,
   else if (self->closed)
     evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("The server is closed"));
   else if (!g_queue_is_empty (&self->unwanted))
-    evp_loop_task_return_pointer (task, g_queue_pop_head (&self->unwanted), g_object_unref);
+    {
+      evp_loop_task_return_pointer (task, g_queue_pop_head (&self->unwanted), g_object_unref);
+      evp_server_mind_unwanted (self);
+    }
   else
     {
       g_queue_push_tail (&self->accepts, g_object_ref (task));
@@ -708,6 +763,7 @@ evp_server_close (EvpServer *self)
   g_ptr_array_set_size (self->listeners, 0);
   g_queue_clear_full (&self->unwanted, g_object_unref);
   g_queue_init (&self->unwanted);
+  evp_demand_stop (&self->demand);
 
   forever = g_steal_pointer (&self->forever);
   if (forever != NULL)

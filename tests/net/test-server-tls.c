@@ -156,6 +156,115 @@ test_tls_failure (NetFixture *fixture)
   wait_for_threads (fixture);
 }
 
+static guint
+count_timers (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
+
+  return evp_loop_statistics_get_timers (statistics);
+}
+
+typedef struct
+{
+  GPtrArray *connections;
+  guint n_wanted;
+  gboolean done;
+} Incoming;
+
+/* Wants so many connections, and no more. */
+
+static void
+incoming_cb (EvpServer *server,
+             GIOStream *connection,
+             gpointer   user_data)
+{
+  Incoming *incoming = user_data;
+
+  g_ptr_array_add (incoming->connections, g_object_ref (connection));
+  g_assert_false (incoming->done);
+  incoming->done = incoming->connections->len == incoming->n_wanted;
+  if (incoming->done)
+    g_signal_handlers_disconnect_by_data (server, incoming);
+}
+
+#define N_CLIENTS 3
+
+/* Clients that are let in for requests which are taken back before any of them has shaken hands. */
+static void
+connect_for_nobody (NetFixture *fixture,
+                    EvpServer  *server,
+                    GPtrArray  *clients)
+{
+  const guint n_timers = count_timers (fixture->loop);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (EvpTlsOptions) options = evp_tls_options_new ();
+  EvpTestAwait accepts[N_CLIENTS] = { { NULL, NULL } };
+  GIOStream *plain[N_CLIENTS];
+  g_autoptr (GError) error = NULL;
+
+  evp_tls_options_set_database (options, evp_test_tls_database ());
+  for (guint i = 0; i < N_CLIENTS; i++)
+    {
+      accepts[i].loop = fixture->loop;
+      evp_server_accept_async (server, cancellable, evp_test_ready_cb, &accepts[i]);
+      plain[i] = net_connect (fixture->loop, server);
+    }
+  while (count_timers (fixture->loop) < n_timers + N_CLIENTS) /* those of the handshakes */
+    evp_test_run_ready (fixture->loop);
+  g_cancellable_cancel (cancellable);
+  for (guint i = 0; i < N_CLIENTS; i++)
+    {
+      g_auto (EvpTestAwait) handshake = { fixture->loop, NULL };
+
+      g_assert_null (evp_server_accept_finish (server, net_result (&accepts[i]), &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_clear_error (&error);
+      evp_test_await_clear (&accepts[i]);
+      evp_event_loop_start_tls_with_options_async (fixture->loop, plain[i], FALSE, options, "localhost", NULL,
+                                                   evp_test_ready_cb, &handshake);
+      g_ptr_array_add (clients, evp_event_loop_start_tls_with_options_finish (fixture->loop, net_result (&handshake),
+                                                                              &error));
+      g_assert_no_error (error);
+      g_object_unref (plain[i]);
+      while (count_timers (fixture->loop) > n_timers + N_CLIENTS - 1 - i) /* the server's side */
+        evp_test_run_ready (fixture->loop);
+    }
+  evp_test_run_ready (fixture->loop);
+}
+
+/* Whoever wants a connection next gets it: a handler that is connected later, or a request. */
+/* Rules: N-9 */
+static void
+test_tls_unwanted (NetFixture *fixture)
+{
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GIOStream) last = NULL;
+  Incoming incoming = { connections, N_CLIENTS - 1, FALSE };
+  g_autoptr (GError) error = NULL;
+
+  if (!evp_test_tls_available ())
+    return;
+  server = serve_tls (fixture);
+  connect_for_nobody (fixture, server, clients);
+  g_signal_connect (server, "incoming", G_CALLBACK (incoming_cb), &incoming);
+  evp_test_run_until (fixture->loop, &incoming.done);
+  for (guint i = 0; i < incoming.n_wanted; i++)
+    net_assert_connected (fixture->loop, g_ptr_array_index (clients, i), g_ptr_array_index (connections, i));
+  evp_test_run_ready (fixture->loop);
+  last = net_server_accept (fixture->loop, server, NULL, &error);
+  g_assert_no_error (error);
+  net_assert_connected (fixture->loop, g_ptr_array_index (clients, incoming.n_wanted), last);
+
+  evp_server_close (server);
+  g_ptr_array_set_size (clients, 0);
+  g_ptr_array_set_size (connections, 0);
+  g_clear_object (&last);
+  net_wait_closed (fixture->loop, server);
+  wait_for_threads (fixture);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -164,6 +273,7 @@ main (int    argc,
 
   net_test_add ("server", "tls", test_tls);
   net_test_add ("server", "tls-failure", test_tls_failure);
+  net_test_add ("server", "tls-unwanted", test_tls_unwanted);
 
   return g_test_run ();
 }
