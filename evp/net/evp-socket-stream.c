@@ -10,6 +10,7 @@
 #include "evp/net/evp-socket-input-stream-private.h"
 #include "evp/net/evp-socket-output-stream-private.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -139,14 +140,26 @@ typedef struct
   GIOStream *stream;
   EvpLoopTask *task;
   EvpOperation *operation;
-  char buffer[1024]; /* for what is dropped */
+  EvpTimerHandle *timeout; /* of the socket, if it has one */
+  gboolean timed_out;
+  char buffer[1024];       /* for what is dropped */
 } EvpSocketFarewell;
+
+static void
+evp_socket_farewell_stop_timeout (EvpSocketFarewell *self)
+{
+  if (self->timeout == NULL)
+    return;
+  evp_timer_handle_cancel (self->timeout);
+  g_clear_pointer (&self->timeout, evp_timer_handle_unref);
+}
 
 static void
 evp_socket_farewell_free (EvpSocketFarewell *self,
                           GError            *error)
 {
   evp_loop_retire_operation (self->operation);
+  evp_socket_farewell_stop_timeout (self);
   evp_socket_stream_close_socket (self->stream, error == NULL ? &error : NULL);
   if (error != NULL)
     evp_loop_task_return_error_now (self->task, error);
@@ -159,15 +172,47 @@ evp_socket_farewell_free (EvpSocketFarewell *self,
 }
 
 static void
+evp_socket_farewell_timeout_cb (gpointer user_data)
+{
+  EvpSocketFarewell *self = user_data;
+
+  g_clear_pointer (&self->timeout, evp_timer_handle_unref);
+  self->timed_out = TRUE;
+  evp_loop_cancel_operation (evp_loop_task_get_loop (self->task), self->operation);
+}
+
+/* Waits for something that is to be dropped, or for the end, as long as for any other. */
+static gboolean
+evp_socket_farewell_receive (EvpSocketFarewell *self,
+                             GError           **error)
+{
+  EvpAbstractEventLoop *loop = evp_loop_task_get_loop (self->task);
+  guint seconds = g_socket_get_timeout (evp_socket_stream_get_socket (self->stream));
+
+  if (!evp_loop_submit_operation (loop, self->operation, error))
+    return FALSE;
+  if (seconds > 0)
+    {
+      self->timeout = evp_event_loop_call_later (loop, seconds, evp_socket_farewell_timeout_cb, self, NULL, NULL);
+      if (self->timeout != NULL)
+        evp_timer_handle_ref (self->timeout);
+    }
+  return TRUE;
+}
+
+static void
 evp_socket_farewell_received_cb (EvpOperation *operation,
                                  gpointer      user_data)
 {
   EvpSocketFarewell *self = user_data;
-  EvpAbstractEventLoop *loop = evp_loop_task_get_loop (self->task);
   GError *error = NULL;
 
-  if (evp_loop_check_operation (loop, operation, _("Receiving from the socket failed"), &error)
-      && operation->result > 0 && evp_loop_submit_operation (loop, operation, &error))
+  evp_socket_farewell_stop_timeout (self);
+  if (self->timed_out && operation->result == -ECANCELED)
+    error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, _("Socket I/O timed out"));
+  else if (evp_loop_check_operation (evp_loop_task_get_loop (self->task), operation,
+                                     _("Receiving from the socket failed"), &error)
+           && operation->result > 0 && evp_socket_farewell_receive (self, &error))
     return;
   evp_socket_farewell_free (self, error);
 }
@@ -194,6 +239,8 @@ evp_socket_stream_say_farewell (GIOStream   *stream,
       return;
     }
   self = g_new (EvpSocketFarewell, 1);
+  self->timeout = NULL;
+  self->timed_out = FALSE;
   self->stream = g_object_ref (stream);
   self->task = g_object_ref (task);
   self->operation = evp_operation_new (EVP_OPERATION_RECV, g_socket_get_fd (socket),
@@ -201,7 +248,7 @@ evp_socket_stream_say_farewell (GIOStream   *stream,
   self->operation->buffer = self->buffer;
   self->operation->length = sizeof self->buffer;
   evp_loop_task_set_cancel_func (task, evp_socket_farewell_cancel_cb, self);
-  if (!evp_loop_submit_operation (evp_loop_task_get_loop (task), self->operation, &error))
+  if (!evp_socket_farewell_receive (self, &error))
     evp_socket_farewell_free (self, error);
 }
 

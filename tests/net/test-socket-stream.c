@@ -857,6 +857,59 @@ test_graceful_cancelled (Fixture *fixture)
   g_object_unref (near);
 }
 
+/* Outside the loop: nobody can wait for the peer any more, and nobody is called back inside the call. */
+static void
+test_graceful_loop_closed (Fixture *fixture)
+{
+  EvpTestAwait await = { fixture->loop, NULL };
+  g_autoptr (GSocket) near = NULL;
+  char buffer[16];
+  g_autoptr (GError) error = NULL;
+
+  g_clear_object (&fixture->stream);
+  g_clear_object (&fixture->peer);
+  make_tcp_pair (&near, &fixture->peer);
+  fixture->stream = evp_socket_stream_new (fixture->loop, near);
+  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
+  g_assert_nonnull (input (fixture));
+  g_assert_true (evp_event_loop_close (fixture->loop, &error));
+  g_assert_no_error (error);
+  g_io_stream_close_async (fixture->stream, 0, NULL, evp_test_ready_cb, &await);
+  g_assert_null (await.result);
+  while (await.result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_false (close_finish (fixture, &await, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&error);
+  g_assert_true (g_socket_is_closed (near));
+  g_assert_cmpint (g_socket_receive (fixture->peer, buffer, sizeof buffer, NULL, &error), ==, 0);
+  g_assert_no_error (error);
+}
+
+/* The timeout of a socket holds for the peer's good-bye, too. */
+static void
+test_graceful_timeout (Fixture *fixture)
+{
+  EvpTestAwait await = { fixture->loop, NULL };
+  g_autoptr (GSocket) near = NULL;
+  guint n_timers;
+  g_autoptr (GError) error = NULL;
+
+  g_clear_object (&fixture->stream);
+  g_clear_object (&fixture->peer);
+  make_tcp_pair (&near, &fixture->peer);
+  fixture->stream = evp_socket_stream_new (fixture->loop, near);
+  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
+  g_socket_set_timeout (near, 1);
+  n_timers = count_timers (fixture);
+  g_io_stream_close_async (fixture->stream, 0, NULL, evp_test_ready_cb, &await);
+  peer_sends (fixture, "dropped");
+  g_assert_false (close_finish (fixture, &await, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_true (g_socket_is_closed (near));
+  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
+}
+
 /* A source that goes takes its wait with it, and what the wait holds. */
 static void
 test_source_dropped (Fixture *fixture)
@@ -1250,6 +1303,8 @@ add_cases (GPtrArray      *kinds,
     { "timeout", test_timeout },
     { "graceful", test_graceful },
     { "graceful-cancelled", test_graceful_cancelled },
+    { "graceful-loop-closed", test_graceful_loop_closed, TRUE },
+    { "graceful-timeout", test_graceful_timeout },
     { "source-dropped", test_source_dropped },
     { "no-signal", test_no_signal },
     { "dropped", test_dropped },
