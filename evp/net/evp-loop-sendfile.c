@@ -54,6 +54,7 @@ typedef struct
   gboolean fallback;
   gboolean is_stream;    /* the file belongs to the job, and has no position to be kept */
   gboolean unavailable;  /* the kernel cannot do it */
+  gboolean calling;      /* the function that begins it has not returned */
   int failed;            /* errno of the kernel's way */
 
   /* the fallback's */
@@ -98,7 +99,7 @@ evp_sendfile_release_stream (EvpSendfile *job)
   job->pending = FALSE;
 }
 
-/* In a callback of the loop, or before any: the end. */
+/* In a callback of the loop, or before any: the end. Nobody is called back inside the call. */
 static void
 evp_sendfile_finish (EvpSendfile *job,
                      GError      *error) /* (transfer full) (nullable) */
@@ -112,7 +113,7 @@ evp_sendfile_finish (EvpSendfile *job,
 
   if (error == NULL)
     evp_loop_task_return_int (job->task, (gssize) job->sent);
-  else if (g_error_matches (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
+  else if (!job->calling && g_error_matches (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
     evp_loop_task_return_error_now (job->task, error);
   else
     evp_loop_task_return_error (job->task, error);
@@ -465,6 +466,7 @@ evp_sendfile_new (EvpAbstractEventLoop *loop,
   job->offset = offset;
   job->left = count < 0 ? G_MAXINT64 : count;
   job->fallback = fallback;
+  job->calling = TRUE;
   return job;
 }
 
@@ -635,6 +637,7 @@ evp_event_loop_sock_sendfile_async (EvpAbstractEventLoop *self,
   evp_sendfile_set_socket (job, socket);
   evp_loop_task_set_cancel_func (job->task, evp_sendfile_cancel_cb, job);
   evp_sendfile_start (job);
+  job->calling = FALSE;
 }
 
 /**
@@ -729,6 +732,7 @@ evp_event_loop_sendfile_async (EvpAbstractEventLoop *self,
       return;
     }
   evp_loop_task_set_cancel_func (job->task, evp_sendfile_cancel_cb, job);
+  job->calling = FALSE;
 }
 
 /**
