@@ -243,7 +243,8 @@ begin (EvpProactorEventLoop *self,
  *
  * It is for regular files and block devices, which are always ready and so keep a loop waiting that
  * simply reads. On [class@Evp.UringProactor] the kernel does it, on [class@Evp.GioProactor] a
- * thread. Requests may overlap; they are done in any order, so give each its offset.
+ * thread. Requests may overlap; they are done in any order, so give each its offset. Pipes, sockets and
+ * terminals have no places: with another @offset than −1 that is an error (`ESPIPE`), as with pread().
  *
  * It gives as many bytes as there are, up to @count; fewer at the end of the file, and at most 2 GiB
  * at once. Nothing at all is the end.
@@ -441,7 +442,7 @@ evp_proactor_event_loop_write_async (EvpProactorEventLoop *self,
                    cancellable, callback, user_data);
   if (request == NULL)
     return;
-  /* a pipe without a reader would raise SIGPIPE; io_uring writes to it whatever the offset */
+  /* a pipe without a reader would raise SIGPIPE */
   if (fstat (fd, &status) == 0 && (S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)))
     {
       fail (request, g_error_new (EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT,

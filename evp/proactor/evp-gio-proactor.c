@@ -148,16 +148,33 @@ result_of_poll (EvpOperation *operation,
   return events != 0 ? (gssize) events : -EAGAIN;
 }
 
-/* A pipe, say, that may be blocking: what is ready takes this much, at least. */
+static GIOCondition
+condition_of (EvpOperation *operation)
+{
+  EvpIOEvents events = evp_operation_get_direction (operation);
+
+  return ((events & EVP_IO_EVENTS_READ) != 0 ? G_IO_IN : 0) | ((events & EVP_IO_EVENTS_WRITE) != 0 ? G_IO_OUT : 0);
+}
+
+/*
+ * A pipe, say, that may be blocking. Since the context has asked it, another operation may have taken what made it
+ * ready, so it is asked again; what is ready takes PIPE_BUF bytes, at least.
+ */
 static gssize
-try_write (EvpOperation *operation)
+try_file (EvpOperation *operation)
 {
   const gsize length = operation->length;
   const int flags = fcntl (operation->fd, F_GETFL);
+  GPollFD ready = { .fd = operation->fd, .events = (gushort) condition_of (operation) };
   gssize result;
 
   if (flags >= 0 && (flags & O_NONBLOCK) == 0)
-    operation->length = MIN (length, PIPE_BUF);
+    {
+      if (g_poll (&ready, 1, 0) <= 0)
+        return -EAGAIN;
+      if (operation->kind == EVP_OPERATION_WRITE)
+        operation->length = MIN (length, PIPE_BUF);
+    }
   result = evp_operation_try (operation, TRUE);
   operation->length = length;
   return result;
@@ -181,8 +198,8 @@ evp_gio_wait_dispatch (GSource    *source,
     result = -EBADF;
   else if (self->operation->kind == EVP_OPERATION_POLL)
     result = result_of_poll (self->operation, revents);
-  else if (self->operation->kind == EVP_OPERATION_WRITE)
-    result = try_write (self->operation);
+  else if (self->operation->kind == EVP_OPERATION_READ || self->operation->kind == EVP_OPERATION_WRITE)
+    result = try_file (self->operation);
   else
     result = evp_operation_try (self->operation, TRUE);
 
@@ -202,14 +219,6 @@ static GSourceFuncs evp_gio_wait_funcs = {
   .dispatch = evp_gio_wait_dispatch,
   .finalize = evp_gio_wait_finalize,
 };
-
-static GIOCondition
-condition_of (EvpOperation *operation)
-{
-  EvpIOEvents events = evp_operation_get_direction (operation);
-
-  return ((events & EVP_IO_EVENTS_READ) != 0 ? G_IO_IN : 0) | ((events & EVP_IO_EVENTS_WRITE) != 0 ? G_IO_OUT : 0);
-}
 
 static void
 wait_ready (EvpGioProactorPrivate *priv,

@@ -176,7 +176,8 @@ evp_operation_get_length (EvpOperation *self)
  * evp_operation_get_offset:
  * @self: an operation
  *
- * Says where in a file to read or write.
+ * Says where in a file to read or write. What has no places, such as a pipe, is not read or written at one; the
+ * operation fails with `ESPIPE` instead.
  *
  * May be called from any thread. O(1).
  *

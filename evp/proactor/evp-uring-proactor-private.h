@@ -39,6 +39,7 @@ struct _EvpUringProactor
   guint fork_generation;
   gboolean has_substitute;    /* see evp_uring_proactor_get_refused() */
   int refused;                /* the same */
+  int checked_fd;             /* a file that has places, until the next poll: see has_places(); or -1 */
   gboolean cancels_missing;   /* a cancellation found no room in the ring: see send_cancels() */
   gboolean closed;
 #endif

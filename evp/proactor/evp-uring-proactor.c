@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/uio.h>
 
 /**
  * EvpUringProactor:
@@ -244,6 +245,8 @@ settle (EvpUringProactor *self,
     {
       if (cancelling)
         result = -ECANCELED;
+      else if (answer == -EAGAIN && operation->kind == EVP_OPERATION_CONNECT)
+        result = -EBUSY; /* a unix socket with a full queue, which cannot be waited for; see evp_operation_try() */
       else if (answer == -EAGAIN && wait_ready (self, operation))
         return FALSE;
       else if (answer != -ECONNABORTED || operation->kind == EVP_OPERATION_ACCEPT)
@@ -437,6 +440,25 @@ evp_uring_proactor_supports (EvpProactor     *proactor,
   return TRUE;
 }
 
+/*
+ * FALSE for a pipe, a socket, a terminal, whose places the ring would ignore. It reads or writes nothing, and asks no
+ * file system. Requests on one file usually come together, and are handed over together: one of them is asked about.
+ */
+static gboolean
+has_places (EvpUringProactor *self,
+            EvpOperation     *operation)
+{
+  gssize n;
+
+  if (operation->fd == self->checked_fd)
+    return TRUE;
+  n = operation->kind == EVP_OPERATION_READ ? preadv (operation->fd, NULL, 0, 0) : pwritev (operation->fd, NULL, 0, 0);
+  if (n != 0)
+    return errno != ESPIPE;
+  self->checked_fd = operation->fd;
+  return TRUE;
+}
+
 static gboolean
 evp_uring_proactor_submit (EvpProactor  *proactor,
                            EvpOperation *operation,
@@ -450,7 +472,11 @@ evp_uring_proactor_submit (EvpProactor  *proactor,
       return FALSE;
     }
 
-  put (self, operation);
+  if ((operation->kind == EVP_OPERATION_READ || operation->kind == EVP_OPERATION_WRITE) && operation->offset >= 0
+      && !has_places (self, operation))
+    evp_operation_complete (operation, -ESPIPE);
+  else
+    put (self, operation);
   return TRUE;
 }
 
@@ -523,6 +549,7 @@ evp_uring_proactor_poll (EvpProactor *proactor)
       if (G_UNLIKELY (evp_uring_is_refused (failed)))
         {
           /* what is in flight goes with the ring */
+  self->checked_fd = -1;
           leave_thread (self);
           put_waiting (self);
         }
@@ -722,6 +749,7 @@ evp_uring_proactor_init (EvpUringProactor *self)
  * Errors: %EVP_ERROR_NOT_SUPPORTED if the kernel, a sandbox or the build does not have it; the message says which.
  *
  * Returns: (transfer full) (type EvpUringProactor): a new proactor
+  self->checked_fd = -1;
  *
  * Since: 1.0
  */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -584,6 +585,140 @@ test_pipe (Fixture *fixture)
   close (fds[0]);
 }
 
+/* Two wait at a pipe that blocks: what is enough for one keeps nobody waiting for the other. */
+static void
+test_pipe_several (Fixture *fixture)
+{
+  char block[PIPE_BUF] = { 0 };
+  Request *first, *second;
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0); /* blocking */
+  first = submit (request_new (fixture, EVP_OPERATION_READ, fds[0], NULL, 8));
+  second = submit (request_new (fixture, EVP_OPERATION_READ, fds[0], NULL, 8));
+  turn (fixture);
+  put (fds[1], "one");
+  wait_for_completions (fixture, 1);
+  turn (fixture);
+  g_assert_cmpuint (fixture->n_completed, ==, 1);
+  put (fds[1], "three");
+  g_assert_cmpint (wait_for (first) + wait_for (second), ==, 8);
+
+  /* one block fits, and then another */
+  g_assert_cmpint (fcntl (fds[1], F_SETFL, O_NONBLOCK), ==, 0);
+  while (write (fds[1], block, sizeof block) > 0)
+    ;
+  g_assert_cmpint (fcntl (fds[1], F_SETFL, 0), ==, 0);
+  fixture->n_completed = 0;
+  first = submit (request_new (fixture, EVP_OPERATION_WRITE, fds[1], block, sizeof block));
+  second = submit (request_new (fixture, EVP_OPERATION_WRITE, fds[1], block, sizeof block));
+  turn (fixture);
+  g_assert_cmpuint (fixture->n_completed, ==, 0);
+  g_assert_cmpint (read (fds[0], block, sizeof block), ==, sizeof block);
+  wait_for_completions (fixture, 1);
+  turn (fixture);
+  g_assert_cmpuint (fixture->n_completed, ==, 1);
+  g_assert_cmpint (read (fds[0], block, sizeof block), ==, sizeof block);
+  g_assert_cmpint (wait_for (first) + wait_for (second), ==, 2 * sizeof block);
+
+  close (fds[0]);
+  close (fds[1]);
+}
+
+/* A pipe and a socket have no places: as with pread() and pwrite(). */
+static void
+test_pipe_offset (Fixture *fixture)
+{
+  Request *in, *out, *file;
+  char buffer[8];
+  int fds[2];
+
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  in = request_new (fixture, EVP_OPERATION_READ, fds[0], NULL, 8);
+  out = request_new (fixture, EVP_OPERATION_WRITE, fds[1], "water", 5);
+  put (fds[1], "kept");
+  for (gint64 offset = 0; offset < 2; offset++)
+    {
+      in->operation->offset = offset;
+      g_assert_cmpint (wait_for (submit (in)), ==, -ESPIPE);
+      out->operation->offset = offset;
+      g_assert_cmpint (wait_for (submit (out)), ==, -ESPIPE);
+    }
+  /* beside a file that has places */
+  file = request_new (fixture, EVP_OPERATION_READ, fixture->file, NULL, 8);
+  file->operation->offset = 7;
+  submit (file);
+  submit (in);
+  g_assert_cmpint (wait_for (file), ==, 8);
+  assert_pattern (file->buffer, 8, 7);
+  g_assert_cmpint (wait_for (in), ==, -ESPIPE);
+  in->operation->offset = -1;
+  g_assert_cmpint (wait_for (submit (in)), ==, 4);
+  g_assert_cmpmem (in->buffer, 4, "kept", 4);
+  close (fds[0]);
+  close (fds[1]);
+
+  put (fixture->pair[1], "kept");
+  in->operation->fd = fixture->pair[0];
+  in->operation->offset = 0;
+  g_assert_cmpint (wait_for (submit (in)), ==, -ESPIPE);
+  out->operation->fd = fixture->pair[0];
+  out->operation->offset = 0;
+  g_assert_cmpint (wait_for (submit (out)), ==, -ESPIPE);
+  g_assert_cmpint (read (fixture->pair[0], buffer, sizeof buffer), ==, 4);
+  g_assert_cmpint (read (fixture->pair[1], buffer, sizeof buffer), ==, -1);
+}
+
+/* A unix socket whose server's queue is full cannot be waited for: that is said, or waited for without any work. */
+static void
+test_connect_full (Fixture *fixture)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  socklen_t length = sizeof address.sun_family;
+  int listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int clients[16];
+  guint n = 0;
+  Request *request;
+
+  /* a name that the system chooses */
+  g_assert_cmpint (bind (listener, (struct sockaddr *) &address, length), ==, 0);
+  length = sizeof address;
+  g_assert_cmpint (getsockname (listener, (struct sockaddr *) &address, &length), ==, 0);
+  g_assert_cmpint (listen (listener, 1), ==, 0);
+  do
+    {
+      g_assert_cmpuint (n, <, G_N_ELEMENTS (clients));
+      clients[n] = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    }
+  while (connect (clients[n++], (struct sockaddr *) &address, length) == 0);
+  g_assert_cmpint (errno, ==, EAGAIN);
+
+  request = request_new (fixture, EVP_OPERATION_CONNECT, clients[n - 1], NULL, 0);
+  set_address (request, &address, length);
+  submit (request);
+  /* the kernel may try for a while */
+  for (guint i = 0; i < 2000 && request->operation->state == EVP_OPERATION_SUBMITTED; i++)
+    turn (fixture);
+  if (request->operation->state == EVP_OPERATION_SUBMITTED)
+    {
+      guint n_busy = 0;
+
+      for (guint i = 0; i < 100; i++)
+        {
+          n_busy += fixture->prepare == NULL || fixture->prepare (fixture->proactor);
+          turn (fixture);
+        }
+      g_assert_cmpuint (n_busy, ==, 0);
+      cancel (request);
+      wait_for (request);
+    }
+  g_assert_true (request->operation->result == -EBUSY || request->operation->result == -ECANCELED);
+
+  while (n > 0)
+    close (clients[--n]);
+  close (listener);
+}
+
 /* A blocking pipe that is written more than it takes: whoever has to wait, it is not the loop. */
 static void
 test_pipe_full (Fixture *fixture)
@@ -1079,10 +1214,13 @@ static const Case cases[] = {
   { "send-all", test_send_all },
   { "accept", test_accept },
   { "connect", test_connect },
+  { "connect-full", test_connect_full },
   { "read", test_read },
   { "write", test_write },
   { "pipe", test_pipe },
   { "pipe-full", test_pipe_full },
+  { "pipe-several", test_pipe_several },
+  { "pipe-offset", test_pipe_offset },
   { "poll", test_poll },
   { "poll-hang-up", test_poll_hang_up },
   { "closed-descriptor", test_closed_descriptor },

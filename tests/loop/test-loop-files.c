@@ -272,6 +272,7 @@ test_errors (Fixture *f)
   int full = open ("/dev/full", O_WRONLY | O_CLOEXEC);
   g_autoptr (GBytes) bytes = g_bytes_new_static ("x", 1);
   g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) in = NULL;
   int fds[2];
 
   g_assert_null (read_bytes (f, directory, 10, 0, NULL, &error));
@@ -305,6 +306,19 @@ test_errors (Fixture *f)
     }
   close (fds[1]);
   g_assert_null (evp_event_loop_connect_read_pipe (f->loop, f->fd, &error));
+
+  /* reading needs no place */
+  g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
+  g_assert_cmpint (write (fds[1], "kept", 4), ==, 4);
+  g_assert_null (read_bytes (f, fds[0], 10, 0, NULL, &error));
+  g_assert_nonnull (strstr (error->message, g_strerror (ESPIPE)));
+  g_clear_error (&error);
+  in = read_bytes (f, fds[0], 10, -1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (in, NULL), g_bytes_get_size (in), "kept", 4);
+  close (fds[0]);
+  close (fds[1]);
+
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
 
   close (directory);
