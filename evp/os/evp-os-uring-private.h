@@ -91,6 +91,16 @@ evp_uring_get_sqe (EvpUring *self)
   return sqe;
 }
 
+/* The data of one of the io_uring_sq_ready() entries that the kernel has not taken. */
+static inline gpointer
+evp_uring_get_unsent (EvpUring *self,
+                      guint     i)
+{
+  struct io_uring_sq *sq = &self->ring.sq;
+
+  return (gpointer) (guintptr) sq->sqes[(sq->sqe_tail - io_uring_sq_ready (&self->ring) + i) & sq->ring_mask].user_data;
+}
+
 #endif
 
 G_END_DECLS

@@ -369,10 +369,25 @@ can_repeat (EvpOperation *operation)
     }
 }
 
+/* What the ring has and the kernel has not taken yet has not begun. */
+static void
+mark_not_begun (EvpUringProactor *self)
+{
+  const guint n = io_uring_sq_ready (&self->uring.ring);
+
+  for (guint i = 0; i < n; i++)
+    {
+      EvpOperation *operation = evp_uring_get_unsent (&self->uring, i);
+
+      if (operation != NULL)
+        operation->index = EVP_URING_WAITING;
+    }
+}
+
 /*
  * A ring serves the thread that made it. Once the loop is run or closed on another, or the kernel takes
- * nothing any more, the ring goes, and takes what is in flight with it: with the loop moved, that starts anew
- * where it can, and is cancelled elsewhere.
+ * nothing any more, the ring goes, and takes what is in flight with it: what has not begun, or can begin anew, does
+ * so later, and the rest is cancelled.
  */
 static void
 leave_thread (EvpUringProactor *self)
@@ -381,6 +396,7 @@ leave_thread (EvpUringProactor *self)
   EvpOperation *operation;
 
   collect (self);
+  mark_not_begun (self);
   if (!evp_uring_close_elsewhere (&self->uring))
     {
       evp_warn_runtime ("%s", _("The kernel still uses the buffers of requests whose loop is gone, because a process "
@@ -393,7 +409,8 @@ leave_thread (EvpUringProactor *self)
   while ((operation = interrupted.head) != NULL)
     {
       list_remove (&interrupted, operation);
-      if (self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0 || !can_repeat (operation))
+      if (self->closed || (operation->flags & EVP_OPERATION_CANCELLING) != 0
+          || (operation->index == EVP_URING_PREPARED && !can_repeat (operation)))
         evp_operation_complete (operation, -ECANCELED);
       else
         put (self, operation);
@@ -419,6 +436,7 @@ put_waiting (EvpUringProactor *self)
           return;
         }
       self->thread = evp_handle_thread_token ();
+      self->refused = 0; /* it was only a shortage */
     }
   while ((operation = self->waiting.head) != NULL)
     {
@@ -531,6 +549,7 @@ evp_uring_proactor_poll (EvpProactor *proactor)
 
   if (self->closed || is_forked (self))
     return 0;
+  self->checked_fd = -1;
   if (G_UNLIKELY (self->thread != evp_handle_thread_token ()) && evp_uring_is_open (&self->uring))
     leave_thread (self);
   if (self->waiting.head != NULL)
@@ -549,7 +568,6 @@ evp_uring_proactor_poll (EvpProactor *proactor)
       if (G_UNLIKELY (evp_uring_is_refused (failed)))
         {
           /* what is in flight goes with the ring */
-  self->checked_fd = -1;
           leave_thread (self);
           put_waiting (self);
         }
@@ -731,6 +749,7 @@ evp_uring_proactor_init (EvpUringProactor *self)
 {
 #ifdef HAVE_LIBURING
   evp_uring_init (&self->uring);
+  self->checked_fd = -1;
   self->fork_generation = evp_os_fork_generation ();
 #endif
 }
@@ -749,7 +768,6 @@ evp_uring_proactor_init (EvpUringProactor *self)
  * Errors: %EVP_ERROR_NOT_SUPPORTED if the kernel, a sandbox or the build does not have it; the message says which.
  *
  * Returns: (transfer full) (type EvpUringProactor): a new proactor
-  self->checked_fd = -1;
  *
  * Since: 1.0
  */
