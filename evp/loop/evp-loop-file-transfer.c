@@ -354,10 +354,54 @@ load_opened (EvpFileTransfer *self)
 
 /* Saving. */
 
+#define MAX_LINKS 40
+
+/* The name behind links. The last of them may point to what does not exist yet. */
+static char *
+resolve (const char *path)
+{
+  g_autofree char *name = g_strdup (path);
+
+  for (guint i = 0; i < MAX_LINKS; i++)
+    {
+      g_autofree char *link = NULL;
+      g_autofree char *folder = NULL;
+      char *real = realpath (name, NULL);
+
+      if (real != NULL)
+        {
+          g_free (name);
+          name = g_strdup (real);
+          free (real);
+          break;
+        }
+      link = g_file_read_link (name, NULL);
+      if (link == NULL)
+        break;
+      folder = g_path_get_dirname (name);
+      g_free (name);
+      name = g_path_is_absolute (link) ? g_steal_pointer (&link) : g_build_filename (folder, link, NULL);
+    }
+  return g_steal_pointer (&name);
+}
+
+/* Makes a new file the same to others as the old one. 0 or an errno. */
+static int
+resemble (int                fd,
+          const struct stat *old)
+{
+  struct stat status;
+
+  if (fstat (fd, &status) == 0 && (status.st_gid == old->st_gid || fchown (fd, (uid_t) -1, old->st_gid) == 0)
+      && fchmod (fd, old->st_mode & 07777) == 0)
+    return 0;
+  return errno;
+}
+
 /*
  * A new file takes the place of the old one, so that nobody ever sees half of it. The old one is written
  * over where a new one would not be the same to others: if it belongs to somebody else or has several
- * names, or if the folder takes no new files.
+ * names, or a group that cannot be given, or if the folder takes no new files.
  */
 static void
 open_to_save (EvpFileTransfer *self)
@@ -365,12 +409,9 @@ open_to_save (EvpFileTransfer *self)
   g_autofree char *folder = NULL;
   struct stat status;
   gboolean exists, over;
-  char *real;
 
   /* the file that a link points to is replaced, not the link */
-  real = realpath (self->path, NULL);
-  self->target = g_strdup (real != NULL ? real : self->path);
-  free (real);
+  self->target = resolve (self->path);
 
   self->fd = open (self->target, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
   exists = self->fd >= 0;
@@ -395,15 +436,18 @@ open_to_save (EvpFileTransfer *self)
       folder = g_path_get_dirname (self->target);
       self->temporary = g_build_filename (folder, ".evp-XXXXXX", NULL);
       fd = g_mkstemp_full (self->temporary, O_WRONLY | O_CLOEXEC, 0666);
-      if (fd >= 0)
+      self->failed = fd < 0 ? errno : exists ? resemble (fd, &status) : 0;
+      if (self->failed == 0)
         {
           evp_os_fd_close (self->fd);
           self->fd = fd;
-          if (exists && fchmod (fd, status.st_mode & 07777) != 0)
-            self->failed = errno;
           return;
         }
-      self->failed = errno;
+      if (fd >= 0)
+        {
+          g_unlink (self->temporary);
+          evp_os_fd_close (fd);
+        }
       g_clear_pointer (&self->temporary, g_free);
       if (!exists || (self->failed != EACCES && self->failed != EPERM))
         return;
@@ -666,10 +710,10 @@ evp_proactor_event_loop_load_file_finish (EvpProactorEventLoop *self,
  *
  * Makes a file, or replaces the contents of one.
  *
- * A file of this machine is written by the loop's proactor beside the old one, whose permissions it gets,
- * and then takes its place; so the old contents stay if anything fails. A file that belongs to somebody else, has several
- * names, or lies in a folder that takes no new files is written over instead. Others, on
- * the web or in an archive, are left to GIO. What is written has not necessarily reached the disk.
+ * A file of this machine is written by the loop's proactor beside the old one, whose group and permissions it gets,
+ * and then takes its place; so the old contents stay if anything fails. A file that belongs to somebody else or to a
+ * group that you are not in, has several names, or lies in a folder that takes no new files is written over
+ * instead. Others, on the web or in an archive, are left to GIO. What is written has not necessarily reached the disk.
  *
  * Cancelling too late has no effect: when the new file takes the place of the old one.
  *

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -271,8 +272,8 @@ test_errors (Fixture *f)
   int read_only = open (f->path, O_RDONLY | O_CLOEXEC);
   int full = open ("/dev/full", O_WRONLY | O_CLOEXEC);
   g_autoptr (GBytes) bytes = g_bytes_new_static ("x", 1);
-  g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) in = NULL;
+  g_autoptr (GError) error = NULL;
   int fds[2];
 
   g_assert_null (read_bytes (f, directory, 10, 0, NULL, &error));
@@ -305,7 +306,6 @@ test_errors (Fixture *f)
       g_clear_error (&error);
     }
   close (fds[1]);
-  g_assert_null (evp_event_loop_connect_read_pipe (f->loop, f->fd, &error));
 
   /* reading needs no place */
   g_assert_cmpint (pipe2 (fds, O_CLOEXEC), ==, 0);
@@ -319,6 +319,7 @@ test_errors (Fixture *f)
   close (fds[0]);
   close (fds[1]);
 
+  g_assert_null (evp_event_loop_connect_read_pipe (f->loop, f->fd, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT);
 
   close (directory);
@@ -440,6 +441,18 @@ test_cancel (Fixture *f)
     }
 }
 
+/* Leaves a name that nobody listens at. */
+static void
+bind_socket (const char *path)
+{
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_socket_bind (socket, address, FALSE, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_load (Fixture *f)
 {
@@ -448,6 +461,7 @@ test_load (Fixture *f)
   g_autoptr (GFile) missing = g_file_get_child (folder, "missing");
   g_autoptr (GFile) empty = g_file_get_child (folder, "empty");
   g_autoptr (GFile) pipe = g_file_get_child (folder, "pipe");
+  g_autoptr (GFile) socket_file = g_file_get_child (folder, "socket");
   g_autoptr (GFile) sizeless = g_file_new_for_path ("/proc/self/status");
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GBytes) nothing = NULL;
@@ -480,6 +494,12 @@ test_load (Fixture *f)
   /* nobody is at its other end, and nobody waits for him */
   g_assert_cmpint (mkfifo (g_file_peek_path (pipe), 0600), ==, 0);
   g_assert_null (load (f, pipe, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_clear_error (&error);
+
+  /* nor is a socket one */
+  bind_socket (g_file_peek_path (socket_file));
+  g_assert_null (load (f, socket_file, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
 }
 
@@ -567,6 +587,71 @@ test_save (Fixture *f)
 
   /* file, fresh, link, twin, pipe: nothing is left of what served to make them */
   g_assert_cmpuint (count_names (f->folder), ==, 5);
+}
+
+/* A link to what does not exist yet stays one: saving makes what it points to. */
+static void
+test_save_dangling (Fixture *f)
+{
+  g_autoptr (GFile) folder = g_file_new_for_path (f->folder);
+  g_autoptr (GFile) link = g_file_get_child (folder, "link");
+  g_autoptr (GFile) second = g_file_get_child (folder, "second");
+  g_autoptr (GFile) target = g_file_get_child (folder, "target");
+  g_autoptr (GFile) circle = g_file_get_child (folder, "circle");
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 1000);
+  g_autoptr (GError) error = NULL;
+  struct stat status;
+
+  /* one by its full name, one by what it is called beside the link */
+  g_assert_cmpint (symlink (g_file_peek_path (second), g_file_peek_path (link)), ==, 0);
+  g_assert_cmpint (symlink ("target", g_file_peek_path (second)), ==, 0);
+  g_assert_true (save (f, link, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (g_file_peek_path (target), bytes);
+  g_assert_cmpint (lstat (g_file_peek_path (link), &status), ==, 0);
+  g_assert_true (S_ISLNK (status.st_mode));
+  g_assert_cmpint (lstat (g_file_peek_path (second), &status), ==, 0);
+  g_assert_true (S_ISLNK (status.st_mode));
+  g_assert_cmpint (lstat (g_file_peek_path (target), &status), ==, 0);
+  g_assert_true (S_ISREG (status.st_mode));
+
+  g_assert_cmpint (symlink ("circle", g_file_peek_path (circle)), ==, 0);
+  g_assert_false (save (f, circle, bytes, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_LINKS);
+  /* and the file of the fixture */
+  g_assert_cmpuint (count_names (f->folder), ==, 5);
+}
+
+/* Who may read a file by its group may read it afterwards, too. */
+static void
+test_save_group (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 1000);
+  g_autoptr (GError) error = NULL;
+  gid_t groups[64];
+  gid_t other = (gid_t) -1;
+  int n = getgroups (G_N_ELEMENTS (groups), groups);
+  struct stat status;
+
+  for (int i = 0; i < n; i++)
+    if (groups[i] != getegid ())
+      other = groups[i];
+  if (geteuid () == 0)
+    other = 12345;
+  if (other == (gid_t) -1 || chown (f->path, (uid_t) -1, other) != 0)
+    {
+      g_test_skip ("this user is in one group only");
+      return;
+    }
+  g_assert_cmpint (chmod (f->path, 0640), ==, 0);
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (f->path, bytes);
+  g_assert_cmpint (stat (f->path, &status), ==, 0);
+  g_assert_cmpuint (status.st_gid, ==, other);
+  g_assert_cmpint (status.st_mode & 07777, ==, 0640);
+  g_assert_cmpuint (count_names (f->folder), ==, 1);
 }
 
 /* One that fails on the way leaves the old contents. */
@@ -834,6 +919,8 @@ static const Case cases[] = {
   { "load", test_load },
   { "save", test_save },
   { "save-fails", test_save_fails },
+  { "save-dangling", test_save_dangling },
+  { "save-group", test_save_group },
   { "elsewhere", test_elsewhere },
   { "close", test_close },
   { "fork", test_fork },
