@@ -360,12 +360,34 @@ evp_operation_store_data (EvpOperation *self,
   return size;
 }
 
+/* Whether the result is a number of bytes out of or into the operation's. */
+static gboolean
+has_bytes (EvpOperation *self)
+{
+  switch (self->kind)
+    {
+    case EVP_OPERATION_RECV:
+    case EVP_OPERATION_RECV_FROM:
+      return (self->msg_flags & MSG_TRUNC) == 0; /* else it tells the length of the message */
+    case EVP_OPERATION_SEND:
+    case EVP_OPERATION_SEND_TO:
+    case EVP_OPERATION_READ:
+    case EVP_OPERATION_WRITE:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 /**
  * evp_operation_complete:
  * @self: a pending operation
  * @result: number of bytes, a file descriptor, events, or 0; not negative
  *
  * Completes an operation: whoever waits for it is told through the loop, never inside this call.
+ *
+ * A number of bytes is not greater than [method@Evp.Operation.get_length]; if it is, that is a programming error, and the
+ * operation fails.
  *
  * Call it once, from the thread of the loop or, in a proactor with threads, from any. O(1).
  *
@@ -378,6 +400,11 @@ evp_operation_complete (EvpOperation *self,
   g_return_if_fail (self != NULL);
   g_return_if_fail (self->state == EVP_OPERATION_SUBMITTED);
 
+  if (G_UNLIKELY (result > 0 && (gsize) result > self->length && has_bytes (self)))
+    {
+      g_critical ("An operation on %zu bytes was completed with %zd", self->length, result);
+      result = -EIO; /* there is no more memory than that */
+    }
   self->result = result;
   self->state = EVP_OPERATION_COMPLETED;
   self->complete_func (self);

@@ -184,6 +184,28 @@ test_own (void)
   g_assert_finalize_object (loop);
 }
 
+/* A proactor says that it read more than there was room for: nobody gets what is behind the buffer. */
+static void
+test_too_much (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  EvpAbstractEventLoop *loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  g_auto (EvpTestAwait) await = { loop };
+  g_autoptr (GError) error = NULL;
+
+  evp_proactor_event_loop_read_async (EVP_PROACTOR_EVENT_LOOP (loop), 0, 16, 1, NULL, evp_test_ready_cb, &await);
+  evp_test_run_ready (loop);
+  g_assert_null (await.result);
+  g_test_expect_message ("Evp", G_LOG_LEVEL_CRITICAL, "*16 bytes was completed with 17*");
+  end (TEST_PROACTOR (proactor), 17);
+  g_test_assert_expected_messages ();
+  g_assert_null (evp_proactor_event_loop_read_finish (EVP_PROACTOR_EVENT_LOOP (loop), evp_test_await (&await), &error));
+  g_assert_nonnull (strstr (error->message, g_strerror (EIO)));
+  evp_test_await_clear (&await);
+  evp_event_loop_close (loop, NULL);
+  g_assert_finalize_object (loop);
+}
+
 /* A proactor serves one loop. */
 static void
 test_taken (void)
@@ -384,6 +406,7 @@ main (int    argc,
 
   g_test_add_func ("/evp/loop/proactor-event-loop/own", test_own);
   g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
+  g_test_add_func ("/evp/loop/proactor-event-loop/too-much", test_too_much);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
   g_test_add_func ("/evp/loop/proactor-event-loop/cancel-unsupported", test_cancel_unsupported);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
