@@ -401,7 +401,8 @@ resemble (int                fd,
 /*
  * A new file takes the place of the old one, so that nobody ever sees half of it. The old one is written
  * over where a new one would not be the same to others: if it belongs to somebody else or has several
- * names, or a group that cannot be given, or if the folder takes no new files.
+ * names, or a group that cannot be given, or if the folder takes no new files. It gets its length last: until
+ * something was written, nothing has happened to it.
  */
 static void
 open_to_save (EvpFileTransfer *self)
@@ -449,10 +450,9 @@ open_to_save (EvpFileTransfer *self)
           evp_os_fd_close (fd);
         }
       g_clear_pointer (&self->temporary, g_free);
-      if (!exists || (self->failed != EACCES && self->failed != EPERM))
-        return;
+      if (exists && (self->failed == EACCES || self->failed == EPERM))
+        self->failed = 0;
     }
-  self->failed = ftruncate (self->fd, 0) == 0 ? 0 : errno;
 }
 
 static void
@@ -460,6 +460,11 @@ put_in_place (EvpFileTransfer *self)
 {
   int fd = self->fd;
 
+  if (self->temporary == NULL && ftruncate (fd, (off_t) self->length) != 0)
+    {
+      self->failed = errno;
+      return;
+    }
   /* some file systems tell only now that there was no room */
   self->fd = -1;
   if (close (fd) != 0 && errno != EINTR)

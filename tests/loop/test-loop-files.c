@@ -589,6 +589,62 @@ test_save (Fixture *f)
   g_assert_cmpuint (count_names (f->folder), ==, 5);
 }
 
+/* Until the thread has let go of a save that was cancelled. */
+static void
+await_threads (Fixture *f)
+{
+  g_auto (EvpTestAwait) await = { f->loop };
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_shutdown_default_executor_async (f->loop, -1, NULL, evp_test_ready_cb, &await);
+  g_assert_true (evp_event_loop_shutdown_default_executor_finish (f->loop, evp_test_await (&await), &error));
+  g_assert_no_error (error);
+}
+
+/* One that is cancelled before anything was written has changed nothing, also where it would write over the old one. */
+/* Rules: K-18 */
+static void
+test_save_cancelled (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *twin = g_build_filename (f->folder, "twin", NULL);
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 1000);
+  g_autoptr (GBytes) old = pattern_bytes (0, SIZE);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (EvpTestAwait) await = { f->loop };
+
+  g_assert_cmpint (link (f->path, twin), ==, 0);
+  evp_proactor_event_loop_save_file_async (f->files, file, bytes, cancellable, evp_test_ready_cb, &await);
+  g_cancellable_cancel (cancellable);
+  g_assert_false (evp_proactor_event_loop_save_file_finish (f->files, evp_test_await (&await), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  await_threads (f);
+  assert_contents (f->path, old);
+}
+
+/* What is written over a longer one has no rest of it. */
+static void
+test_save_shorter (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *twin = g_build_filename (f->folder, "twin", NULL);
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (link (f->path, twin), ==, 0);
+  for (gsize size = SIZE - 1; size > 0; size /= 1000)
+    {
+      g_autoptr (GBytes) bytes = pattern_bytes (4, size);
+
+      g_assert_true (save (f, file, bytes, NULL, &error));
+      g_assert_no_error (error);
+      assert_contents (twin, bytes);
+    }
+  g_assert_true (save (f, file, none, NULL, &error));
+  assert_contents (twin, none);
+}
+
 /* A link to what does not exist yet stays one: saving makes what it points to. */
 static void
 test_save_dangling (Fixture *f)
@@ -919,6 +975,8 @@ static const Case cases[] = {
   { "load", test_load },
   { "save", test_save },
   { "save-fails", test_save_fails },
+  { "save-cancelled", test_save_cancelled },
+  { "save-shorter", test_save_shorter },
   { "save-dangling", test_save_dangling },
   { "save-group", test_save_group },
   { "elsewhere", test_elsewhere },
