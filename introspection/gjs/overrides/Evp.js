@@ -8,6 +8,7 @@
 // - Futures can be awaited, and take any value and any error.
 // - Evp.run() runs a program in the default main context, the only one in which GJS runs promises.
 // - There are no threads in GJS: what would run a function on one fails with NOT_SUPPORTED.
+// - What a vfunc is given, a handle for example, may be kept.
 
 /* exported _init */
 
@@ -151,6 +152,27 @@ function _init() {
         });
     }
 
+    // GJS passes boxed values to callbacks and vfuncs without a reference: what is kept must have one of its own
+    function own(value) {
+        return typeof value?.ref === 'function' && !(value instanceof GObject.Object) ? value.ref() : value;
+    }
+
+    const initClass = GObject.Object._classInit;
+    GObject.Object._classInit = function (type) {
+        const {prototype} = type;
+        if (type[GObject.interfaces]?.includes(Evp.AbstractEventLoop) || prototype instanceof Evp.Proactor) {
+            for (const name of Object.getOwnPropertyNames(prototype).filter(item => item.startsWith('vfunc_'))) {
+                const {value: method, ...others} = Object.getOwnPropertyDescriptor(prototype, name);
+                if (typeof method !== 'function')
+                    continue;
+                Object.defineProperty(prototype, name, {...others, value(...args) {
+                    return method.apply(this, args.map(own));
+                }});
+            }
+        }
+        return initClass.call(this, type);
+    };
+
     // prototype[name] (…first n arguments, callback, …arguments of the callback)
     function bindCallback(prototype, name, n) {
         const method = prototype[name];
@@ -191,7 +213,8 @@ function _init() {
         }
         if (typeof handler !== 'function')
             throw new TypeError(`a function or null is needed, not ${handler}`);
-        setExceptionHandler.call(this, (loop, context) => {
+        setExceptionHandler.call(this, (loop, lent) => {
+            const context = own(lent);
             // what was thrown, if it was thrown in JavaScript
             context.exception = report ? report.error : context.get_error();
             try {

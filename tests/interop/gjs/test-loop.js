@@ -584,6 +584,113 @@ test('loop-from-scratch', () => {
     assertError(() => loop.call_soon(() => {}), Evp.Error.LOOP_CLOSED);
 });
 
+// GJS passes handles without a reference; a loop keeps them until they are due
+// Rules: C-1, C-5, L-1
+test('loop-from-scratch-keeps-handles', () => {
+    const loop = new ScratchLoop();
+    const seen = [];
+    for (let i = 0; i < 50; i++) {
+        loop.call_soon(() => seen.push(i));
+        loop.call_later(0.002, () => seen.push(100 + i));
+        const future = loop.create_future();
+        future.add_done_callback(done => seen.push(200 + done.get_result())); // C schedules it
+        future.set_result(i);
+        loop.call_soon(() => System.gc());
+    }
+    loop.call_later(0.003, () => loop.stop());
+    System.gc();
+    loop.run_forever();
+    const numbers = [...Array(50).keys()];
+    for (const first of [0, 100, 200])
+        assertEqual(seen.filter(i => i >= first && i < first + 100), numbers.map(i => first + i));
+    loop.close();
+});
+
+// Rules: X-1, X-3
+test('exception-contexts-can-be-kept', withLoop(loop => {
+    const seen = [];
+    loop.set_exception_handler((_loop, context) => {
+        seen.push(context);
+    });
+    for (let i = 0; i < 20; i++) {
+        const future = loop.create_future();
+        future.set_error(new RangeError(`of future ${i}`)); // which nobody asks for
+    }
+    System.gc();
+    System.gc();
+    turn(loop);
+    System.gc();
+    turn(loop);
+    assertEqual(seen.length, 20);
+    for (const context of seen)
+        assert(context.get_error().message.startsWith('RangeError: of future '), context.to_string());
+    assert(seen.every(context => context.get_message() === seen[0].get_message()));
+}));
+
+// a proactor from scratch: it sends and receives when it is polled
+const ScratchProactor = GObject.registerClass(class ScratchProactor extends Evp.Proactor {
+    vfunc_attach(context) {
+        this.context = context;
+    }
+
+    vfunc_supports(kind) {
+        return kind === Evp.OperationKind.READ || kind === Evp.OperationKind.WRITE;
+    }
+
+    vfunc_submit(operation) {
+        (this.operations ??= []).push(operation);
+        System.gc();
+        this.context.wakeup();
+        this.source ??= GLib.timeout_add(GLib.PRIORITY_DEFAULT, 1, () => {
+            this.vfunc_poll();
+            return GLib.SOURCE_CONTINUE;
+        });
+        return true;
+    }
+
+    vfunc_cancel(operation) {
+        operation.fail(125); // ECANCELED
+    }
+
+    vfunc_get_fd() {
+        return -1;
+    }
+
+    vfunc_poll() {
+        const ready = this.operations?.splice(0) ?? [];
+        for (const operation of ready.filter(item => item.is_pending())) {
+            if (operation.get_kind() === Evp.OperationKind.READ)
+                operation.complete(operation.store_data(new GLib.Bytes('read by JavaScript')));
+            else
+                operation.complete(operation.copy_data().get_size());
+        }
+        return ready.length;
+    }
+
+    vfunc_close() {
+        if (this.source)
+            GLib.source_remove(this.source);
+        this.operations?.forEach(operation => operation.fail(125));
+    }
+});
+
+// Rules: V-5
+test('proactor-from-scratch', async () => {
+    const loop = new Evp.ProactorEventLoop({main_context: GLib.MainContext.default(), proactor: new ScratchProactor()});
+    const [file, stream] = Gio.File.new_tmp('evp-XXXXXX');
+    const fd = stream.get_input_stream().get_fd();
+    const reads = [];
+    for (let i = 0; i < 20; i++)
+        reads.push(loop.read_async(fd, 64, 0, null));
+    System.gc();
+    for (const bytes of await Promise.all(reads))
+        assertEqual(new TextDecoder().decode(bytes.toArray()), 'read by JavaScript');
+    assertEqual(await loop.write_async(fd, new GLib.Bytes('hello'), 0, null), 5);
+    loop.close();
+    stream.close(null);
+    file.delete(null);
+});
+
 // Rules: P-36
 test('derived-selector', () => {
     const Counting = GObject.registerClass(class Counting extends Evp.PollSelector {
