@@ -293,17 +293,40 @@ function _init() {
     // GJS lets go of a plain object in a GValue when it collects garbage: a GObject holds it
     const Box = GObject.registerClass({GTypeName: 'EvpJSValue'}, class Box extends GObject.Object {});
 
-    function toValue(value) {
-        if (value === undefined)
-            return null;
-        if (value === null || ['boolean', 'number', 'string'].includes(typeof value))
-            return value;
-        const type = value.constructor?.$gtype;
-        if (type && type.name !== GObject.TYPE_JSOBJECT.name)
-            return value;
+    function boxed(value) {
         const box = new Box();
         box.value = value;
         return box;
+    }
+
+    // C's strings end with a zero, and are made of whole characters
+    function toValue(value) {
+        if (value === undefined)
+            return null;
+        if (typeof value === 'string')
+            return /[\0\ud800-\udfff]/u.test(value) ? boxed(value) : value;
+        if (value === null || ['boolean', 'number'].includes(typeof value))
+            return value;
+        let type;
+        try {
+            type = value.constructor?.$gtype;
+        } catch {
+            // it is not one of C's
+        }
+        return jsTypes.has(type?.name) ? boxed(value) : value;
+    }
+    const jsTypes = new Set([undefined, ...[Object, Boolean, Number, String].map(({$gtype}) => $gtype.name)]);
+
+    // some look like C's, and are not
+    function passValue(value, pass) {
+        const given = toValue(value);
+        try {
+            return pass(given);
+        } catch (error) {
+            if (error instanceof GLib.Error || given !== value || Object(value) !== value)
+                throw error;
+            return pass(boxed(value));
+        }
     }
 
     function fromValue(value) {
@@ -312,7 +335,7 @@ function _init() {
 
     const setResult = futureMethods.set_result;
     futureMethods.set_result = function (value) {
-        return setResult.call(this, toValue(value));
+        return passValue(value, given => setResult.call(this, given));
     };
 
     const setError = futureMethods.set_error;
@@ -325,6 +348,20 @@ function _init() {
         return true;
     };
 
+    // what was given to set_error()
+    function thrownBy(future, error) {
+        const exception = future?._exception;
+        return exception?.message === error.message ? exception.error : error;
+    }
+
+    const chain = futureMethods.chain;
+    futureMethods.chain = function (target) {
+        chain.call(this, target);
+        this.add_done_callback(() => {
+            target._exception ??= this._exception;
+        });
+    };
+
     // the methods that return the result, or throw what was given to set_error()
     for (const name of ['get_result', 'await_finish']) {
         const method = futureMethods[name];
@@ -332,9 +369,7 @@ function _init() {
             try {
                 return fromValue(method.apply(this, args));
             } catch (error) {
-                if (this._exception?.message === error.message)
-                    throw this._exception.error;
-                throw error;
+                throw thrownBy(this, error);
             }
         };
     }
@@ -382,9 +417,7 @@ function _init() {
         try {
             runUntilComplete.call(this, future);
         } catch (error) {
-            if (future._exception?.message === error.message)
-                throw future._exception.error;
-            throw error;
+            throw thrownBy(future, error);
         }
         return future.get_result();
     };
@@ -394,18 +427,18 @@ function _init() {
     for (const [name, n] of [['register', 2], ['modify', 2]]) {
         const method = selectorMethods[name];
         selectorMethods[name] = function (...args) {
-            return method.call(this, ...args.slice(0, n), toValue(args[n]));
+            return passValue(args[n], given => method.call(this, ...args.slice(0, n), given));
         };
     }
     const newKey = Evp.SelectorKey.new;
-    Evp.SelectorKey.new = (fd, events, data) => newKey(fd, events, toValue(data));
+    Evp.SelectorKey.new = (fd, events, data) => passValue(data, given => newKey(fd, events, given));
     const getData = Evp.SelectorKey.prototype.get_data;
     Evp.SelectorKey.prototype.get_data = function () {
         return fromValue(getData.call(this));
     };
     const setData = Evp.SelectorKey.prototype.set_data;
     Evp.SelectorKey.prototype.set_data = function (data) {
-        setData.call(this, toValue(data));
+        passValue(data, given => setData.call(this, given));
     };
 
     // Child processes and their watchers

@@ -306,14 +306,26 @@ test('adopted-and-nested', async () => {
 test('future-values', withLoop(loop => {
     const object = {any: ['thing']};
     for (const value of [null, true, 0, -1, 2 ** 40, 1.5, '', 'text', object, [1, [2]], loop, 10n,
-        Evp.SelectorEventLoop, () => 1, new Date(), new GLib.Variant('s', 'x'), Gio.File.new_for_path('/'), Symbol('x')]) {
+        Evp.SelectorEventLoop, () => 1, new Date(), new GLib.Variant('s', 'x'), Gio.File.new_for_path('/'), Symbol('x'),
+        // what C's strings and numbers cannot hold, and what only looks like C's
+        'a\0b', '\ud800', new String('object'), new Number(5), Evp.SelectorEventLoop.prototype, NaN,
+        {constructor: {$gtype: 5}}, {
+            get constructor() {
+                throw new TypeError('mine');
+            },
+        }]) {
         const future = loop.create_future();
         future.set_result(value);
         for (const result of [future.get_result(), loop.run_until_complete(future)]) {
             if (value instanceof GLib.Variant)
                 assert(result.equal(value));
             else
-                assert(result === value, `${typeof value}`);
+                assert(Object.is(result, value), `${typeof value}`);
+            const key = Evp.SelectorKey.new(0, Evp.IOEvents.READ, value);
+            key.set_data(null);
+            key.set_data(value);
+            if (!(value instanceof GLib.Variant))
+                assert(Object.is(key.get_data(), value), `data: ${typeof value}`);
         }
     }
     const future = loop.create_future();
@@ -356,6 +368,22 @@ test('future-states', withLoop(loop => {
         const failed = loop.create_future();
         failed.set_error(error);
         assertEqual(assertThrows(() => loop.run_until_complete(failed), error.constructor).message, error.message);
+    }
+}));
+
+// Rules: U-3, U-4
+test('chained-errors', withLoop(loop => {
+    for (const error of anything) {
+        const [source, target] = [loop.create_future(), loop.create_future()];
+        source.chain(target);
+        source.set_error(error);
+        let caught = target;
+        try {
+            loop.run_until_complete(target);
+        } catch (thrown) {
+            caught = thrown;
+        }
+        assert(caught === error, typeof error);
     }
 }));
 
