@@ -42,6 +42,11 @@ declare module 'gi://Evp?version=1.0' {
             add_done_callback<A extends unknown[]>(callback: (future: Future, ...args: A) => unknown, ...args: A): number;
         }
 
+        interface Subprocess {
+            /** Null while it runs. */
+            get_returncode(): number | null;
+        }
+
         interface ExceptionContext {
             /** What was thrown, if it was thrown in JavaScript, else a GLib.Error. */
             exception?: any;

@@ -67,7 +67,8 @@ function _init() {
 
     function failed(message, error, loop = getRunningLoop()) {
         if (!loop) {
-            logError(error, message);
+            // it takes objects only
+            logError(Object(error) === error ? error : toGError(error), message);
             return;
         }
         const outer = report;
@@ -238,6 +239,15 @@ function _init() {
 
     // GJS would pass a copy of a buffer and free it at once: the bytes are put there afterwards
     const buffers = new WeakMap();
+
+    function bytesOf(buffer) {
+        if (buffer instanceof ArrayBuffer)
+            return new Uint8Array(buffer);
+        if (ArrayBuffer.isView(buffer))
+            return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+        throw new TypeError('a Uint8Array, or another view of an ArrayBuffer, is needed');
+    }
+
     for (const [methods, name] of [[loopMethods, 'sock_recv'], [loopMethods, 'sock_recvfrom'],
         [Evp.ProactorEventLoop.prototype, 'read']]) {
         const start = methods[`${name}_async`];
@@ -245,8 +255,9 @@ function _init() {
         // where from, the buffer, others, the cancellable and the callback
         function startInto(source, buffer, ...args) {
             const callback = args.pop();
-            start.call(this, source, buffer.byteLength, ...args, (_, result) => {
-                buffers.set(result, buffer);
+            const target = bytesOf(buffer);
+            start.call(this, source, target.length, ...args, (_, result) => {
+                buffers.set(result, target);
                 callback(this, result);
             });
         }
@@ -454,6 +465,13 @@ function _init() {
         const returncode = getReturncode.call(this);
         return returncode === Evp.RETURNCODE_NONE ? null : returncode;
     };
+    Object.defineProperty(Evp.Subprocess.prototype, 'returncode', {
+        configurable: true,
+        enumerable: true,
+        get() {
+            return this.get_returncode();
+        },
+    });
 
     // Programs
 

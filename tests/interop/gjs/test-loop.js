@@ -181,6 +181,17 @@ test('anything-thrown-is-reported', async () => {
     loop.close();
 });
 
+// Rules: X-1, X-5
+test('anything-thrown-without-a-loop-is-logged', () => {
+    const [status, output, messages] = runGjs(`
+        for (const thrown of ['text', null, Symbol('sign'), Object.create(null), new TypeError('mine')])
+            Evp.ChildHandler.new(1, null, () => { throw thrown; }).invoke(1, 0);
+        print('end');`);
+    assertEqual([status, output], [0, 'end\n']);
+    assertEqual(messages.match(/exception in callback \(anonymous\)/g).length, 5);
+    assert(messages.includes('TypeError: mine') && messages.includes('Symbol(sign)'), messages);
+});
+
 // Rules: X-1
 test('exception-handler-must-be-a-function', withLoop(loop => {
     const seen = [];

@@ -121,6 +121,29 @@ test('into-a-buffer-with-callback', withLoop(async loop => {
     sender.close();
 }));
 
+// Rules: K-7
+test('into-any-buffer', withLoop(async loop => {
+    const [client, server] = await pair(loop);
+    const words = new Uint16Array(4);
+    const plain = new ArrayBuffer(8);
+    for (const buffer of [words.subarray(1), new DataView(plain, 2)]) {
+        client.send(new Uint8Array([1, 2, 3, 4]), null);
+        assertEqual(await loop.sock_recv_into_async(server, buffer, null), 4);
+    }
+    assertEqual([...new Uint8Array(words.buffer)], [0, 0, 1, 2, 3, 4, 0, 0]);
+    assertEqual([...new Uint8Array(plain)], [0, 0, 1, 2, 3, 4, 0, 0]);
+    client.send(new Uint8Array([5]), null);
+    assertEqual(await loop.sock_recv_into_async(server, plain, null), 1);
+    assertEqual(new Uint8Array(plain)[0], 5);
+    for (const buffer of [null, 'text', 8, [0, 0]]) {
+        let failure = null;
+        await loop.sock_recv_into_async(server, buffer, null).catch(error => (failure = error));
+        assert(failure instanceof TypeError, `${failure}`);
+    }
+    client.close();
+    server.close();
+}));
+
 // Rules: K-5
 test('cancelled', withLoop(async loop => {
     const [client, server] = await pair(loop);

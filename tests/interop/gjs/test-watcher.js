@@ -151,11 +151,11 @@ for (const [name, make] of [['javascript', () => new Watcher()], ['chaining', ()
         options.set_stdin(Evp.Stdio.PIPE);
         options.set_stdout(Evp.Stdio.PIPE);
         const process = await loop.subprocess_exec_async([CHILD, 'cat'], options, null);
-        assertEqual(process.get_returncode(), null);
+        assertEqual([process.get_returncode(), process.returncode], [null, null]);
         assert(process.get_pid() > 0);
         const [output] = await process.communicate_async(new GLib.Bytes('hello'), null);
         assertEqual(new TextDecoder().decode(output.get_data()), 'hello');
-        assertEqual(process.get_returncode(), 0);
+        assertEqual([process.get_returncode(), process.returncode], [0, 0]);
         if (watcher instanceof Watcher)
             assertEqual([watcher.added, watcher.bracket], [1, 0]);
         if (watcher instanceof Chaining)

@@ -11,6 +11,7 @@ async function child(loop: Evp.AbstractEventLoop): Promise<number> {
     const [output] = await process.communicate_async(null, null);
     const text: string = output; // wrong: TS2322
     process.no_such_method(); // wrong: TS2339
+    print(process.get_returncode().toString()); // wrong: TS2531
     const code: string = await process.wait_async(null); // wrong: TS2322
     print(text, code);
     return process.wait_async(null);

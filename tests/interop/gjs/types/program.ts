@@ -26,6 +26,9 @@ function note(text: string, number: number): void {
 async function child(loop: Evp.AbstractEventLoop): Promise<number> {
     const options = new Evp.SubprocessOptions({stdout: Evp.Stdio.PIPE, cwd: '/'});
     const process: Evp.Subprocess = await loop.subprocess_shell_async('echo from a child; exit 3', options, null);
+    const code: number | null = process.get_returncode();
+    if (code === null)
+        seen.push('it has not ended');
     const [output] = await process.communicate_async(null, null);
     if (output !== null)
         seen.push(new TextDecoder().decode(output.get_data() ?? undefined).trim());

@@ -29,6 +29,7 @@ TypeError of JavaScript
 finally
 for the handler
 it runs
+it has not ended
 not found
 from a child
 hello 3 3
