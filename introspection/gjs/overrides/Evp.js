@@ -475,35 +475,58 @@ function _init() {
 
     // Programs
 
-    // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
-    // returns is done, and returns its result. The first Ctrl-C cancels it.
-    const runInC = Evp.run;
-    Evp.run = function (main, ...args) {
-        if (getRunningLoop())
-            runInC(() => null); // throws what C says of it
-
-        const policy = Evp.get_event_loop_policy();
-        const type = policy.loop_type ?? Evp.SelectorEventLoop.$gtype;
-        const loop = GObject.Object.new(type, {main_context: GLib.MainContext.default()});
+    // what the policy makes may live in another context, where no promise goes on
+    function runAdopted(policy, start) {
+        const loop = Evp.SelectorEventLoop.new(null, GLib.MainContext.default());
         try {
             policy.set_event_loop(loop);
-            const future = loop.create_future();
-            const end = set => value => {
-                if (!future.done())
-                    set.call(future, value);
-            };
+            const ended = loop.create_future();
             loop.call_soon(() => {
-                new Promise(resolve => resolve(main(loop, ...args)))
-                    .then(end(future.set_result), end(future.set_error));
+                const future = start(loop);
+                loop.add_signal_handler(SIGINT, () => {
+                    loop.remove_signal_handler(SIGINT); // the next one has its default effect
+                    future.cancel();
+                });
+                future.chain(ended);
             });
-            loop.add_signal_handler(SIGINT, () => {
-                loop.remove_signal_handler(SIGINT); // the next one has its default effect
-                future.cancel();
-            });
-            return loop.run_until_complete(future);
+            return loop.run_until_complete(ended);
         } finally {
-            policy.set_event_loop(null);
-            loop.close();
+            try {
+                policy.set_event_loop(null);
+            } finally {
+                loop.close();
+            }
         }
+    }
+
+    // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
+    // returns is done, and returns its result. The first Ctrl-C cancels it.
+    Evp.run = function (main, ...args) {
+        let future = null;
+
+        function start(loop) {
+            const given = loop.create_future();
+            const end = set => value => {
+                if (!given.done())
+                    set.call(given, value);
+            };
+            new Promise(resolve => resolve(main(loop, ...args))).then(end(given.set_result), end(given.set_error));
+            future = given;
+            return given;
+        }
+
+        const policy = Evp.get_event_loop_policy();
+        try {
+            Evp.run_in_context(GLib.MainContext.default(), loop => {
+                if (GLib.MainContext.get_thread_default() === null)
+                    return start(loop);
+                const nothing = loop.create_future();
+                nothing.set_result(null);
+                return nothing;
+            });
+        } catch (error) {
+            throw thrownBy(future, error);
+        }
+        return future ? future.get_result() : runAdopted(policy, start);
     };
 }

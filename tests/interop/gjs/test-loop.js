@@ -487,6 +487,79 @@ test('run', () => {
     }), RangeError).message, 'out');
 });
 
+// Rules: L-19, P-14
+test('run-asks-the-policy', () => {
+    const Policy = GObject.registerClass({
+        Implements: [Evp.AbstractEventLoopPolicy],
+    }, class RunPolicy extends Evp.DefaultEventLoopPolicy {
+        vfunc_new_event_loop() {
+            this.made = super.vfunc_new_event_loop();
+            return this.made;
+        }
+    });
+    const policy = new Policy({selector_type: Evp.PollSelector.$gtype});
+    Evp.set_event_loop_policy(policy);
+    const seen = Evp.run(async loop => {
+        await null;
+        return [loop === policy.made, loop.selector instanceof Evp.PollSelector];
+    });
+    assertEqual(seen, [true, true]);
+    assert(policy.made.is_closed());
+});
+
+// Rules: L-19
+test('run-where-the-policy-makes-other-loops', () => {
+    const Policy = GObject.registerClass({
+        Implements: [Evp.AbstractEventLoopPolicy],
+    }, class PrivatePolicy extends Evp.DefaultEventLoopPolicy {
+        vfunc_new_event_loop() {
+            this.made = new Evp.SelectorEventLoop(); // in a context of its own, where nothing is awaited
+            return this.made;
+        }
+    });
+    const policy = new Policy();
+    Evp.set_event_loop_policy(policy);
+    let ran = null;
+    const error = assertThrows(() => Evp.run(async loop => {
+        ran = loop;
+        await null;
+        throw new RangeError('out');
+    }), RangeError);
+    assertEqual(error.message, 'out');
+    assert(ran.is_closed() && policy.made.is_closed() && policy.made !== ran);
+});
+
+// Rules: L-19
+test('run-closes-the-loop-that-was-not-set', () => {
+    const Policy = GObject.registerClass({
+        Implements: [Evp.AbstractEventLoopPolicy],
+    }, class RefusingPolicy extends Evp.DefaultEventLoopPolicy {
+        vfunc_new_event_loop() {
+            this.made = super.vfunc_new_event_loop();
+            return this.made;
+        }
+
+        vfunc_set_event_loop() {
+            throw new GLib.Error(Evp.Error, Evp.Error.FORKED, 'refused');
+        }
+    });
+    const policy = new Policy();
+    Evp.set_event_loop_policy(policy);
+    assertError(() => Evp.run(() => assert(false, 'it was run')), Evp.Error.FORKED, 'refused');
+    assert(policy.made.is_closed());
+});
+
+// Rules: L-19
+test('run-selected-from-outside', () => {
+    const code = 'Evp.run(loop => print(loop.selector ?? loop.proactor));';
+    for (const [environment, name] of [[{EVP_SELECTOR: 'select'}, 'SelectSelector'],
+        [{EVP_POLICY: 'proactor', EVP_PROACTOR: 'gio'}, 'GioProactor']]) {
+        const [status, output, errors] = runGjs(code, environment);
+        assertEqual([status, errors], [0, '']);
+        assert(output.includes(name), output);
+    }
+});
+
 // Rules: L-19
 test('run-interrupted', () => {
     const [status, output, errors] = runGjs(`
