@@ -109,7 +109,8 @@ function _init() {
 
     function placeOfCaller() {
         const places = new Error().stack.trimEnd().split('\n').map(line => line.replace(/^.*@/, ''));
-        return places.find(item => !item.startsWith(here)) ?? places.at(-1);
+        const inner = [here, 'resource:///org/gnome/gjs/']; // which makes promises
+        return places.find(item => !inner.some(start => item.startsWith(start))) ?? places.at(-1);
     }
 
     function nameOf(callback) {

@@ -954,6 +954,7 @@ test('slow-code-after-await-is-reported', () => {
         assert(reports.some(line => new RegExp(`${what} .*:\\d+:\\d+, took \\d+\\.\\d{3} seconds`).test(line)), messages);
     }
     assert(reports.length >= 3, messages);
+    assert(!/(scheduled|called) at [^,]*overrides\//.test(messages), messages); // what called it is the program
 });
 
 // Rules: D-4
