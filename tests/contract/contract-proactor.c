@@ -235,7 +235,7 @@ put (int         fd,
 }
 
 static int
-listen_on_loopback (struct sockaddr_in *address)
+bind_to_loopback (struct sockaddr_in *address)
 {
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   socklen_t length = sizeof *address;
@@ -244,8 +244,16 @@ listen_on_loopback (struct sockaddr_in *address)
   address->sin_family = AF_INET;
   address->sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   g_assert_cmpint (bind (fd, (struct sockaddr *) address, length), ==, 0);
-  g_assert_cmpint (listen (fd, 8), ==, 0);
   g_assert_cmpint (getsockname (fd, (struct sockaddr *) address, &length), ==, 0);
+  return fd;
+}
+
+static int
+listen_on_loopback (struct sockaddr_in *address)
+{
+  int fd = bind_to_loopback (address);
+
+  g_assert_cmpint (listen (fd, 8), ==, 0);
   return fd;
 }
 
@@ -462,7 +470,7 @@ test_connect (Fixture *fixture)
 {
   struct sockaddr_in address;
   struct sockaddr_un missing = { .sun_family = AF_UNIX };
-  int listener = listen_on_loopback (&address);
+  int listener = listen_on_loopback (&address), nobody;
   int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   Request *request = request_new (fixture, EVP_OPERATION_CONNECT, fd, NULL, 0);
   char byte;
@@ -470,6 +478,8 @@ test_connect (Fixture *fixture)
 
   set_address (request, &address, sizeof address);
   g_assert_cmpint (wait_for (submit (request)), ==, 0);
+  /* who connects may know of it before the kernel has told the listener */
+  g_assert_cmpint (g_poll (&(GPollFD) { .fd = listener, .events = G_IO_IN }, 1, -1), ==, 1);
   accepted = accept (listener, NULL, NULL);
   g_assert_cmpint (accepted, >=, 0);
   put (accepted, "x");
@@ -481,11 +491,14 @@ test_connect (Fixture *fixture)
   close (listener);
   close (fd);
 
+  /* one who has the address and does not listen */
+  nobody = bind_to_loopback (&address);
   fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   request = request_new (fixture, EVP_OPERATION_CONNECT, fd, NULL, 0);
   set_address (request, &address, sizeof address);
   g_assert_cmpint (wait_for (submit (request)), ==, -ECONNREFUSED);
   close (fd);
+  close (nobody);
 
   fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   request = request_new (fixture, EVP_OPERATION_CONNECT, fd, NULL, 0);

@@ -60,6 +60,20 @@ net_accept (GSocket *listener)
   return g_socket_accept (listener, NULL, NULL);
 }
 
+/* Waits for the next one: who connects may know of it before the kernel has told the listener. */
+static inline GSocket *
+net_accept_next (GSocket *listener)
+{
+  g_autoptr (GError) error = NULL;
+  GSocket *socket;
+
+  g_socket_condition_wait (listener, G_IO_IN, NULL, &error);
+  g_assert_no_error (error);
+  socket = g_socket_accept (listener, NULL, &error);
+  g_assert_no_error (error);
+  return socket;
+}
+
 /* A listener whose queue is full: who connects to it waits, and hears nothing. */
 typedef struct
 {

@@ -209,7 +209,7 @@ test_connection_socket (NetFixture *fixture)
   g_assert_true (g_socket_connect (socket, address, NULL, &error));
   client = net_connect_full (fixture->loop, NULL, 0, options, NULL, &error);
   g_assert_no_error (error);
-  accepted = net_accept (listener);
+  accepted = net_accept_next (listener);
   evp_connection_options_set_socket (options, accepted);
   server = net_connect_full (fixture->loop, NULL, 0, options, NULL, &error);
   g_assert_no_error (error);

@@ -92,10 +92,9 @@ test_many (NetFixture *fixture)
   for (guint i = 0; i < AT_ONCE; i++)
     crowd_start_one (&crowd);
   evp_test_run_until (fixture->loop, &crowd.done);
-  evp_test_run_ready (fixture->loop);
-  evp_test_run_ready (fixture->loop);
-  g_assert_cmpuint (crowd.n_incoming, >=, crowd.n_total - crowd.n_cancelled);
-  g_assert_cmpuint (evp_test_count_fds (), <=, fds);
+  /* who connects may know of it before the kernel has told the server */
+  while (crowd.n_incoming < crowd.n_total - crowd.n_cancelled || evp_test_count_fds () > fds)
+    evp_test_run_ready (fixture->loop);
   evp_server_close (crowd.server);
   net_wait_closed (fixture->loop, crowd.server);
   g_object_unref (crowd.server);

@@ -19,13 +19,11 @@ def new_socket(kind=Gio.SocketType.STREAM):
     return sock
 
 
-def closed_port(kind=Gio.SocketType.STREAM):
-    """A port that nobody listens on."""
+def bound(kind=Gio.SocketType.STREAM):
+    """A socket with a port of its own: nobody else can have that, and, if it is a stream's, nobody connect to it."""
     sock = new_socket(kind)
     sock.bind(address(), False)
-    port = sock.get_local_address().get_port()
-    sock.close()
-    return port
+    return sock
 
 
 def listener():
@@ -184,8 +182,9 @@ class Contract:
     # Rules: K-11
     def test_refused(self):
         async def program():
+            nobody = bound()
             with self.assertRaises(GLib.Error) as caught:
-                await self.loop.sock_connect_async(new_socket(), address(closed_port()))
+                await self.loop.sock_connect_async(new_socket(), nobody.get_local_address())
             self.assertIOError(caught.exception, Gio.IOErrorEnum.CONNECTION_REFUSED)
 
         self.run_program(program)
@@ -266,8 +265,9 @@ class Contract:
         async def program():
             loop = self.loop
             options = Evp.DatagramOptions(family=Gio.SocketFamily.IPV4)
-            port = closed_port(Gio.SocketType.DATAGRAM)
-            client = await loop.create_datagram_endpoint_async(None, address(port), options)
+            nobody = bound(Gio.SocketType.DATAGRAM)
+            client = await loop.create_datagram_endpoint_async(None, nobody.get_local_address(), options)
+            nobody.close()
             failed = loop.create_future()
             client.connect('error-received', lambda endpoint, error: failed.set_result(error))
             client.connect('datagram-received', lambda *given: self.fail('nobody can have answered'))
