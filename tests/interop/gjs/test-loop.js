@@ -840,13 +840,15 @@ test('garbage', withLoop(loop => {
     const seen = [];
     for (let i = 0; i < 50; i++) {
         const future = loop.create_future();
-        future.add_done_callback(done => seen.push(done.get_result().i));
+        future.add_done_callback(done => {
+            if (seen.push(done.get_result().i) === 50)
+                loop.stop();
+        });
         loop.call_soon(() => future.set_result({i}));
         loop.call_later(60, () => {}).cancel();
         if (i % 10 === 0)
             loop.call_soon(() => System.gc());
     }
-    loop.call_later(0.001, () => loop.stop());
     loop.run_forever();
     assertEqual(seen, [...Array(50).keys()]);
 }));
