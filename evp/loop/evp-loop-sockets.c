@@ -32,6 +32,7 @@ typedef struct
   GSocket *socket;
   EvpSockState *state;     /* of the socket */
   GBytes *bytes;           /* to send */
+  gsize sent;              /* of them, by operations that ended before all were */
   GSocketAddress *address; /* to connect to */
   EvpTimerHandle *timer;   /* until the next try to connect */
   guint delay_ms;
@@ -328,6 +329,7 @@ put_back (EvpSockCall *call)
   call->task = NULL;
   call->socket = NULL;
   call->state = NULL;
+  call->sent = 0;
   call->delay_ms = 0;
   call->connecting = FALSE;
   if (!g_atomic_pointer_compare_and_exchange (slot, NULL, call))
@@ -489,15 +491,44 @@ connect_check (EvpAbstractEventLoop *loop,
 
 static GError *
 send_error (EvpAbstractEventLoop *loop,
-            EvpOperation         *operation)
+            EvpSockCall          *call)
 {
+  EvpOperation *operation = call->operation;
   g_autoptr (GError) error = NULL;
 
   evp_loop_check_operation (loop, operation, _("Cannot send"), &error);
   return g_error_new (error->domain, error->code,
                       /* Translators: %s says why sending failed; the first %zu is the number of bytes that were sent */
                       _("%s (%zu of %zu bytes were sent)"), error->message,
-                      operation->transferred, operation->length);
+                      call->sent + operation->transferred, call->sent + operation->length);
+}
+
+/*
+ * A proactor written elsewhere may send a part, and say how much. TRUE if the rest is on its way; else, if there is one, that
+ * is an error, in the result.
+ */
+static gboolean
+send_goes_on (EvpSockCall *call)
+{
+  EvpOperation *operation = call->operation;
+  const gsize n = (gsize) operation->result;
+
+  if (n == operation->length)
+    return FALSE;
+  operation->transferred = 0;
+  call->sent += n;
+  operation->buffer = (char *) operation->buffer + n;
+  operation->length -= n;
+  if (n == 0)
+    operation->result = -EIO; /* or it would go on like this for ever */
+  else if (g_cancellable_is_cancelled (evp_loop_task_get_cancellable (call->task)))
+    operation->result = -ECANCELED;
+  else
+    {
+      submit (call);
+      return TRUE;
+    }
+  return FALSE;
 }
 
 static GSocket *
@@ -567,11 +598,14 @@ sock_done_cb (EvpOperation *operation,
   EvpLoopCore *core = evp_loop_peek_core (loop);
   EvpSockState *state = call->state;
   GSocket *socket = call->socket;
-  const gssize result = operation->result;
   gpointer pointer = NULL;
   GDestroyNotify destroy = NULL;
   GError *error = NULL;
+  gssize result;
 
+  if ((operation->flags & EVP_OPERATION_ALL) != 0 && operation->result >= 0 && send_goes_on (call))
+    return;
+  result = operation->result;
   if (call->address != NULL)
     {
       if (connect_goes_on (call))
@@ -583,7 +617,7 @@ sock_done_cb (EvpOperation *operation,
       if ((operation->flags & EVP_OPERATION_ALLOCATE) != 0)
         g_free (operation->buffer);
       if ((operation->flags & EVP_OPERATION_ALL) != 0)
-        error = send_error (loop, operation);
+        error = send_error (loop, call);
       else
         evp_loop_check_operation (loop, operation,
                                   operation->kind == EVP_OPERATION_ACCEPT    ? _("Cannot accept a connection")

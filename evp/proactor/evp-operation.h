@@ -15,7 +15,7 @@ G_BEGIN_DECLS
  * EvpOperationKind:
  * @EVP_OPERATION_RECV: receive from a connected socket; 0 at the end of the stream
  * @EVP_OPERATION_RECV_FROM: receive one message and learn its sender
- * @EVP_OPERATION_SEND: send to a connected socket
+ * @EVP_OPERATION_SEND: send to a connected socket, all or, with the number of bytes for a result, a part
  * @EVP_OPERATION_SEND_TO: send one message to an address
  * @EVP_OPERATION_ACCEPT: accept a connection; the result is its file descriptor
  * @EVP_OPERATION_CONNECT: connect a socket to an address

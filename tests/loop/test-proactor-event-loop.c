@@ -23,6 +23,8 @@ struct _TestProactor
   EvpOperation *operation;
   guint n_cancelled;
   gboolean closed;
+  GByteArray *sent; /* not NULL: it sends, a few bytes at a time */
+  gsize n_sendable; /* so many in all, then the peer is gone */
 };
 
 G_DEFINE_FINAL_TYPE (TestProactor, test_proactor, EVP_TYPE_PROACTOR)
@@ -39,7 +41,7 @@ static gboolean
 test_proactor_supports (EvpProactor     *proactor,
                         EvpOperationKind kind)
 {
-  return kind == EVP_OPERATION_READ;
+  return kind == EVP_OPERATION_READ || (kind == EVP_OPERATION_SEND && TEST_PROACTOR (proactor)->sent != NULL);
 }
 
 static gboolean
@@ -75,6 +77,17 @@ end (TestProactor *self,
   evp_operation_unref (operation);
 }
 
+static void
+send_part (TestProactor *self)
+{
+  g_autoptr (GBytes) bytes = evp_operation_copy_data (self->operation);
+  gsize n = MIN (MIN (3, g_bytes_get_size (bytes)), self->n_sendable);
+
+  g_byte_array_append (self->sent, g_bytes_get_data (bytes, NULL), (guint) n);
+  self->n_sendable -= n;
+  end (self, n > 0 ? (gssize) n : -EPIPE);
+}
+
 static guint
 test_proactor_poll (EvpProactor *proactor)
 {
@@ -83,6 +96,11 @@ test_proactor_poll (EvpProactor *proactor)
 
   if (self->operation == NULL || evp_operation_get_offset (self->operation) > 0)
     return 0;
+  if (evp_operation_get_kind (self->operation) == EVP_OPERATION_SEND)
+    {
+      send_part (self);
+      return 1;
+    }
   end (self, (gssize) evp_operation_store_data (self->operation, bytes));
   return 1;
 }
@@ -182,6 +200,105 @@ test_own (void)
   close (fds[0]);
   close (fds[1]);
   g_assert_finalize_object (loop);
+}
+
+typedef struct
+{
+  EvpAbstractEventLoop *loop;
+  GSocket *socket;
+  GBytes *bytes;
+  GCancellable *cancellable;
+  EvpTestAwait await;
+} Sending;
+
+static void
+sending_begin (Sending     *sending,
+               EvpProactor *proactor)
+{
+  int fds[2];
+
+  sending->loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  sending->await.loop = sending->loop;
+  sending->bytes = g_bytes_new_static ("ten bytes.", 10);
+  sending->cancellable = g_cancellable_new ();
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  sending->socket = g_socket_new_from_fd (fds[0], NULL);
+  close (fds[1]);
+  TEST_PROACTOR (proactor)->sent = g_byte_array_new ();
+  TEST_PROACTOR (proactor)->n_sendable = G_MAXSIZE;
+}
+
+static gboolean
+send_all (Sending *sending,
+          GError **error)
+{
+  evp_event_loop_sock_sendall_async (sending->loop, sending->socket, sending->bytes, sending->cancellable,
+                                     evp_test_ready_cb, &sending->await);
+  return evp_event_loop_sock_sendall_finish (sending->loop, evp_test_await (&sending->await), error);
+}
+
+static void
+sending_end (Sending     *sending,
+             EvpProactor *proactor)
+{
+  evp_test_await_clear (&sending->await);
+  g_byte_array_unref (TEST_PROACTOR (proactor)->sent);
+  g_object_unref (sending->cancellable);
+  g_bytes_unref (sending->bytes);
+  g_assert_finalize_object (sending->socket);
+  evp_event_loop_close (sending->loop, NULL);
+  g_assert_finalize_object (sending->loop);
+}
+
+/* A proactor that sends what the socket takes at a time is asked again for the rest. */
+/* Rules: K-9 */
+static void
+test_send_parts (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  Sending sending = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  sending_begin (&sending, proactor);
+  g_assert_true (send_all (&sending, &error));
+  g_assert_no_error (error);
+  g_assert_cmpmem (TEST_PROACTOR (proactor)->sent->data, TEST_PROACTOR (proactor)->sent->len, "ten bytes.", 10);
+
+  /* the error says how much of all that went */
+  evp_test_await_clear (&sending.await);
+  TEST_PROACTOR (proactor)->n_sendable = 7;
+  g_assert_false (send_all (&sending, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  g_assert_nonnull (strstr (error->message, "7 of 10 bytes"));
+  sending_end (&sending, proactor);
+}
+
+static void
+cancel_cb (gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+}
+
+/* Cancelled between two parts, it does not begin the next. */
+/* Rules: K-9 */
+static void
+test_send_parts_cancelled (void)
+{
+  g_autoptr (EvpProactor) proactor = g_object_new (TEST_TYPE_PROACTOR, NULL);
+  Sending sending = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  sending_begin (&sending, proactor);
+  evp_event_loop_sock_sendall_async (sending.loop, sending.socket, sending.bytes, sending.cancellable,
+                                     evp_test_ready_cb, &sending.await);
+  /* the part is complete, and its callback comes after this one */
+  evp_event_loop_call_soon (sending.loop, cancel_cb, sending.cancellable, NULL, NULL);
+  send_part (TEST_PROACTOR (proactor));
+  g_assert_false (evp_event_loop_sock_sendall_finish (sending.loop, evp_test_await (&sending.await), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_nonnull (strstr (error->message, "3 of 10 bytes"));
+  g_assert_cmpuint (TEST_PROACTOR (proactor)->sent->len, ==, 3);
+  sending_end (&sending, proactor);
 }
 
 /* A proactor says that it read more than there was room for: nobody gets what is behind the buffer. */
@@ -407,6 +524,8 @@ main (int    argc,
   g_test_add_func ("/evp/loop/proactor-event-loop/own", test_own);
   g_test_add_func ("/evp/loop/proactor-event-loop/taken", test_taken);
   g_test_add_func ("/evp/loop/proactor-event-loop/too-much", test_too_much);
+  g_test_add_func ("/evp/loop/proactor-event-loop/send-parts", test_send_parts);
+  g_test_add_func ("/evp/loop/proactor-event-loop/send-parts-cancelled", test_send_parts_cancelled);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
   g_test_add_func ("/evp/loop/proactor-event-loop/cancel-unsupported", test_cancel_unsupported);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
