@@ -7,6 +7,7 @@
 #include "support/evp-test-support.h"
 
 #include <errno.h>
+#include <gio/gunixsocketaddress.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -97,6 +98,134 @@ assert_cancelled (Fixture      *fixture,
   g_assert_null (evp_event_loop_sock_recv_finish (fixture->loop, evp_test_await (await), &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   evp_test_await_clear (await);
+}
+
+/* A loop that remembers its timers. */
+#define TEST_TYPE_TIMER_LOOP (test_timer_loop_get_type ())
+G_DECLARE_FINAL_TYPE (TestTimerLoop, test_timer_loop, TEST, TIMER_LOOP, EvpSelectorEventLoop)
+
+struct _TestTimerLoop
+{
+  EvpSelectorEventLoop parent_instance;
+
+  EvpTimerHandle *timers[16];
+  double delays[16]; /* until each is due, or less: the clock goes on meanwhile */
+  guint n_timers;
+  guint n_wanted;
+  gboolean reached;
+};
+
+static void test_timer_loop_iface_init (EvpAbstractEventLoopInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestTimerLoop, test_timer_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                               G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, test_timer_loop_iface_init))
+
+static gboolean
+test_timer_loop_schedule_timer (EvpAbstractEventLoop *loop,
+                                EvpTimerHandle       *handle,
+                                GError              **error)
+{
+  EvpAbstractEventLoopInterface *parent = g_type_interface_peek (test_timer_loop_parent_class, EVP_TYPE_EVENT_LOOP);
+  TestTimerLoop *self = TEST_TIMER_LOOP (loop);
+
+  g_assert_cmpuint (self->n_timers, <, G_N_ELEMENTS (self->timers));
+  self->timers[self->n_timers] = evp_timer_handle_ref (handle);
+  self->delays[self->n_timers++] = evp_timer_handle_when (handle) - evp_event_loop_time (loop);
+  self->reached = self->n_timers >= self->n_wanted;
+  return parent->schedule_timer (loop, handle, error);
+}
+
+static void
+test_timer_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->schedule_timer = test_timer_loop_schedule_timer;
+}
+
+static void
+test_timer_loop_class_init (TestTimerLoopClass *klass)
+{
+}
+
+static void
+test_timer_loop_init (TestTimerLoop *self)
+{
+}
+
+static void
+await_timers (TestTimerLoop *self,
+              guint          n)
+{
+  self->n_wanted = n;
+  self->reached = FALSE;
+  evp_test_run_until (EVP_EVENT_LOOP (self), &self->reached);
+}
+
+static void
+forget_timers (TestTimerLoop *self)
+{
+  while (self->n_timers > 0)
+    evp_timer_handle_unref (self->timers[--self->n_timers]);
+}
+
+/*
+ * A unix socket whose server's queue is full is tried again, less and less often, but never longer than 64 ms from
+ * one time to the next; each call begins anew.
+ */
+/* Rules: K-11 */
+static void
+test_connect_delays (Fixture      *fixture,
+                     gconstpointer selector)
+{
+  TestTimerLoop *timers = g_object_new (TEST_TYPE_TIMER_LOOP, NULL);
+  EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (timers);
+  g_autofree char *name = g_strdup_printf ("evp-test-again-%d", (int) getpid ());
+  g_autoptr (GSocketAddress) address =
+    g_unix_socket_address_new_with_type (name, -1, G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+  g_autoptr (GSocket) listener = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (EvpTestAwait) await = { loop };
+  GSocket *client;
+
+  g_socket_set_listen_backlog (listener, 1);
+  g_assert_true (g_socket_bind (listener, address, FALSE, &error));
+  g_assert_true (g_socket_listen (listener, &error));
+  do
+    {
+      client = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+      g_socket_set_blocking (client, FALSE);
+      g_ptr_array_add (clients, client);
+      g_assert_cmpuint (clients->len, <, 16);
+    }
+  while (g_socket_connect (client, address, NULL, NULL));
+
+  evp_event_loop_sock_connect_async (loop, client, address, cancellable, evp_test_ready_cb, &await);
+  await_timers (timers, 9);
+  for (guint i = 0; i < 9; i++)
+    g_assert_cmpfloat (timers->delays[i], <=, (1 << MIN (i, 6)) / 1000.0 + 1e-6);
+
+  /* cancelled: there is nothing to wait for, and nothing stays behind */
+  g_assert_false (evp_handle_cancelled ((EvpHandle *) timers->timers[timers->n_timers - 1]));
+  g_cancellable_cancel (cancellable);
+  g_assert_false (evp_event_loop_sock_connect_finish (loop, evp_test_await (&await), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  evp_test_await_clear (&await);
+  g_assert_true (evp_handle_cancelled ((EvpHandle *) timers->timers[timers->n_timers - 1]));
+  forget_timers (timers);
+
+  evp_event_loop_sock_connect_async (loop, client, address, NULL, evp_test_ready_cb, &await);
+  await_timers (timers, 1);
+  g_assert_cmpfloat (timers->delays[0], <=, 0.001 + 1e-6);
+  g_assert_true (evp_event_loop_close (loop, NULL));
+  while (await.result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_false (evp_event_loop_sock_connect_finish (loop, await.result, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  evp_test_await_clear (&await);
+  forget_timers (timers);
+  g_assert_finalize_object (timers);
 }
 
 /* Rules: K-4 */
@@ -583,6 +712,7 @@ main (int    argc,
   add ("replaced-closed", test_replaced_closed);
   add ("sizes", test_sizes);
   add ("connect-again", test_connect_again);
+  add ("connect-delays", test_connect_delays);
   add ("no-descriptors", test_no_descriptors);
   add ("closed-and-reused", test_closed_and_reused);
   add ("results", test_results);
