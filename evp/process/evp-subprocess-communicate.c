@@ -153,11 +153,13 @@ evp_communicate_written_cb (GObject      *source,
   GError *error = NULL;
 
   /* a child need not read what it is given: EPIPE and ECONNRESET are its way to say so */
-  if (!g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, &error)
-      && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+  if (g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, &error)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+    evp_communicate_close_stdin (self);
+  else
+    /* an end of file would tell the child that this was all, as it was not */
     evp_communicate_fail (self, g_steal_pointer (&error));
   g_clear_error (&error);
-  evp_communicate_close_stdin (self);
   evp_communicate_end_operation (self);
 }
 
@@ -240,8 +242,11 @@ evp_communicate_exited_cb (GObject      *source,
  * All of that happens at once, so neither side can block the other. A child that ends or closes its
  * standard input without reading everything is no error. A standard input that is a pipe is closed even
  * without @input. The outputs are kept in memory; for large ones read the streams. A grandchild that
- * holds an output makes this last as long as it lives. After a cancellation or an error what has been
- * read is gone, and the child still runs.
+ * holds an output makes this last as long as it lives.
+ *
+ * After a cancellation or an error the child still runs, and what has been read is gone. If not all of
+ * @input had been written, the rest is not, but standard input stays open, so that the child does not
+ * take what it has got for everything: close it, or the child, yourself.
  *
  * Use it from the thread of the loop. O(n) in the size of the data.
  *

@@ -771,10 +771,70 @@ test_communicate_cancelled (Fixture      *f,
   g_cancellable_cancel (cancellable);
   g_assert_false (evp_subprocess_communicate_finish (child, evp_test_await (&await), NULL, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  /* the streams are free again, and the child lives */
+  /* the streams are free again, nobody has told the child that this was all, and it lives */
   g_assert_false (g_input_stream_has_pending (evp_subprocess_get_stdout (child)));
   g_assert_false (g_output_stream_has_pending (evp_subprocess_get_stdin (child)));
+  g_assert_false (g_output_stream_is_closed (evp_subprocess_get_stdin (child)));
   g_assert_cmpint (evp_subprocess_get_returncode (child), ==, EVP_RETURNCODE_NONE);
+  evp_subprocess_close (child);
+  g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, -SIGKILL);
+}
+
+/* Rules */
+static void
+test_communicate_cancelled_late (Fixture      *f,
+                                 gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_PIPE);
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, NULL, "pause", NULL);
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (f->loop);
+  g_autoptr (GBytes) input = g_bytes_new_static ("all", 3);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (EvpTestAwait) await = { f->loop };
+  g_autoptr (GError) error = NULL;
+
+  /* this was all, and the child has been told */
+  evp_subprocess_communicate_async (child, input, cancellable, evp_test_ready_cb, &await);
+  while (!g_output_stream_is_closed (evp_subprocess_get_stdin (child)))
+    g_main_context_iteration (context, TRUE);
+  g_assert_null (await.result);
+  g_cancellable_cancel (cancellable);
+  g_assert_false (evp_subprocess_communicate_finish (child, evp_test_await (&await), NULL, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  evp_subprocess_close (child);
+  g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, -SIGKILL);
+}
+
+/* Rules: Q-22 */
+static void
+test_communicate_busy (Fixture      *f,
+                       gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_PIPE);
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, NULL, "pause", NULL);
+  GOutputStream *in = evp_subprocess_get_stdin (child);
+  g_autofree char *much = g_malloc0 (1024 * 1024);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (EvpTestAwait) written = { f->loop };
+  g_autoptr (GError) error = NULL;
+
+  /* somebody else still writes: standard input can be neither written to nor closed */
+  g_output_stream_write_all_async (in, much, 1024 * 1024, G_PRIORITY_DEFAULT, cancellable, evp_test_ready_cb, &written);
+  for (int i = 0; i < 2; i++)
+    {
+      g_assert_null (evp_test_communicate (f->loop, child, i == 0 ? NULL : "x", NULL, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PENDING);
+      g_clear_error (&error);
+      g_assert_false (g_output_stream_is_closed (in));
+      g_assert_false (g_input_stream_has_pending (evp_subprocess_get_stdout (child)));
+      g_assert_false (g_input_stream_has_pending (evp_subprocess_get_stderr (child)));
+    }
+  g_assert_null (written.result);
+  g_cancellable_cancel (cancellable);
+  g_assert_false (g_output_stream_write_all_finish (in, evp_test_await (&written), NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   evp_subprocess_close (child);
   g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, -SIGKILL);
 }
@@ -1188,6 +1248,8 @@ main (int    argc,
     { "closed-stdin", test_closed_stdin, FALSE },
     { "communicate-edges", test_communicate_edges, FALSE },
     { "communicate-cancelled", test_communicate_cancelled, FALSE },
+    { "communicate-cancelled-late", test_communicate_cancelled_late, FALSE },
+    { "communicate-busy", test_communicate_busy, FALSE },
     { "wait-closed", test_wait_closed, FALSE },
     { "dropped-by-watcher", test_dropped_by_watcher, FALSE },
     { "closed-is-quiet", test_closed_is_quiet, FALSE },
