@@ -544,6 +544,46 @@ test_session (Fixture      *f,
   g_assert_cmpstr (session[3], ==, session[4]);
 }
 
+static char *
+list_groups (Fixture              *f,
+             EvpSubprocessOptions *options)
+{
+  const char *argv[] = { "/bin/sh", "-c", "id -G", NULL };
+  g_autoptr (EvpSubprocess) child = NULL;
+  g_autoptr (GError) error = NULL;
+
+  evp_subprocess_options_set_stdout (options, EVP_STDIO_PIPE);
+  child = evp_test_start_argv (f->loop, f->watcher, options, argv, NULL, &error);
+  g_assert_no_error (error);
+  return evp_test_communicate (f->loop, child, NULL, NULL, NULL);
+}
+
+/* Rules: Q-20 */
+static void
+test_no_groups (Fixture      *f,
+                gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) untouched = evp_subprocess_options_new ();
+  g_autoptr (EvpSubprocessOptions) options = evp_subprocess_options_new ();
+  g_autofree char *parents = list_groups (f, untouched);
+  g_autofree char *again = NULL;
+
+  /* no groups to set, unlike a set of none: whoever may not set any may do this */
+  evp_subprocess_options_set_groups (options, (guint[]) { 65534, 65533 }, 2);
+  evp_subprocess_options_set_groups (options, NULL, 0);
+  again = list_groups (f, options);
+  g_assert_cmpstr (again, ==, parents);
+  if (geteuid () == 0)
+    {
+      g_autofree char *own = g_strdup_printf ("%d\n", (int) getegid ());
+      g_autofree char *none = NULL;
+
+      evp_subprocess_options_set_groups (options, (guint[]) { 65534 }, 0);
+      none = list_groups (f, options);
+      g_assert_cmpstr (none, ==, own);
+    }
+}
+
 /* Rules: Q-20 */
 static void
 test_user (Fixture      *f,
@@ -1243,6 +1283,7 @@ main (int    argc,
     { "environment", test_environment, FALSE },
     { "session", test_session, FALSE },
     { "user", test_user, FALSE },
+    { "no-groups", test_no_groups, FALSE },
     { "signals-default", test_signals_default, FALSE },
     { "pass-fd", test_pass_fd, FALSE },
     { "closed-stdin", test_closed_stdin, FALSE },
