@@ -109,6 +109,7 @@ make_policy (gpointer user_data,
 {
   /* only the thread that fills the slot comes here, and the slot's lock orders it with the next */
   static GType type = G_TYPE_INVALID;
+  g_autoptr (GError) local_error = NULL;
   gpointer policy;
 
   if (type == G_TYPE_INVALID)
@@ -116,6 +117,15 @@ make_policy (gpointer user_data,
   policy = g_object_new (type, NULL);
   if (g_object_is_floating (policy))
     g_object_ref_sink (policy);
+  if (G_IS_INITABLE (policy) && !g_initable_init (policy, NULL, &local_error))
+    {
+      /* Translators: name of an environment variable, name of a class, what is wrong with it */
+      evp_warn_runtime (_("The policy that %s names, %s, cannot be used and is ignored: %s"), "EVP_POLICY",
+                        g_type_name (type), local_error->message);
+      g_object_unref (policy);
+      type = EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY;
+      policy = evp_default_event_loop_policy_new ();
+    }
   EVP_DEBUG_NOTE (EVP_DEBUG_POLICY, "the default policy is %s", g_type_name (type));
   return policy;
 }
@@ -129,7 +139,7 @@ make_policy (gpointer user_data,
  * the environment variable `EVP_POLICY` names: default, selector, proactor, main-context, or a type
  * that a GIO module registered at [const@Evp.EVENT_LOOP_POLICY_EXTENSION_POINT_NAME]. Modules are
  * looked for in the directories of `EVP_MODULE_PATH` and `GIO_EXTRA_MODULES`, and in that of the
- * library. An unknown name is a warning.
+ * library. An unknown name is a warning, and so is a type whose [iface@Gio.Initable] fails.
  *
  * May be called from any thread. O(1).
  *

@@ -554,6 +554,85 @@ test_abstract_extension (void)
   g_assert_cmpuint (evp_warn_runtime_get_count (), ==, 1);
 }
 
+/* A policy that a toolkit could have brought: its objects float at first, and making one can fail. */
+typedef GInitiallyUnowned ForeignPolicy;
+typedef GInitiallyUnownedClass ForeignPolicyClass;
+
+static gboolean
+foreign_policy_initable_init (GInitable    *initable,
+                              GCancellable *cancellable,
+                              GError      **error)
+{
+  g_assert_false (g_object_is_floating (initable));
+  if (g_getenv ("EVP_TEST_FAILS") == NULL)
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "no toolkit here");
+  return FALSE;
+}
+
+static void
+foreign_policy_initable_iface_init (GInitableIface *iface)
+{
+  iface->init = foreign_policy_initable_init;
+}
+
+GType foreign_policy_get_type (void);
+
+G_DEFINE_TYPE_WITH_CODE (ForeignPolicy, foreign_policy, G_TYPE_INITIALLY_UNOWNED,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP_POLICY, refusing_policy_iface_init)
+                         G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, foreign_policy_initable_iface_init))
+
+static void
+foreign_policy_class_init (ForeignPolicyClass *klass)
+{
+}
+
+static void
+foreign_policy_init (ForeignPolicy *self)
+{
+}
+
+/* Rules: P-1, P-3 */
+static void
+test_foreign_extension (void)
+{
+  EvpAbstractEventLoopPolicy *policy;
+  gboolean fails = g_getenv ("EVP_TEST_FAILS") != NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_setenv ("EVP_POLICY", "foreign", TRUE);
+      g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, 0);
+      g_test_trap_assert_passed ();
+      g_setenv ("EVP_TEST_FAILS", "1", TRUE);
+      g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, 0);
+      g_unsetenv ("EVP_TEST_FAILS");
+      g_unsetenv ("EVP_POLICY");
+      g_test_trap_assert_passed ();
+      g_test_trap_assert_stderr ("*ForeignPolicy*no toolkit here*");
+      return;
+    }
+  g_type_ensure (EVP_TYPE_EVENT_LOOP_POLICY);
+  g_assert_nonnull (g_io_extension_point_implement (EVP_EVENT_LOOP_POLICY_EXTENSION_POINT_NAME,
+                                                    foreign_policy_get_type (), "foreign", 0));
+  for (guint i = 0; i < 3; i++)
+    {
+      EvpAbstractEventLoopPolicy *again;
+
+      policy = evp_get_event_loop_policy ();
+      again = evp_get_event_loop_policy ();
+      g_assert_true (again == policy);
+      g_object_unref (again);
+      g_assert_true (G_OBJECT_TYPE (policy) == (fails ? EVP_TYPE_DEFAULT_EVENT_LOOP_POLICY
+                                                      : foreign_policy_get_type ()));
+      g_assert_false (g_object_is_floating (policy));
+      evp_set_event_loop_policy (NULL);
+      g_assert_finalize_object (policy);
+    }
+  /* it is not tried again */
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, fails ? 1 : 0);
+}
+
 /* Rules: P-7, P-41 */
 static void
 test_loop_only_policy (void)
@@ -622,6 +701,7 @@ main (int    argc,
     { "environment-unknown", test_environment_unknown },
     { "extension", test_extension },
     { "abstract-extension", test_abstract_extension },
+    { "foreign-extension", test_foreign_extension },
   };
 
   g_test_init (&argc, &argv, NULL);
