@@ -358,7 +358,9 @@ evp_child_watcher_remove_child_handler (EvpAbstractChildWatcher *self,
  *
  * Moves the watcher to a loop.
  *
- * Handlers that belonged to the former loop move along, and none is lost; those of other loops stay there.
+ * Handlers that were added for the loop that the watcher was attached to move along, and none is lost. Those
+ * that were added in another loop stay there, also when the watcher is attached to their loop later, and
+ * leaves it again.
  * [class@Evp.SafeChildWatcher] and [class@Evp.FastChildWatcher] cannot do without, and must be attached
  * in the main thread; for the others, it is the loop of those who add a child where no loop runs.
  *

@@ -16,7 +16,8 @@
  * attached to, and the rules about both.
  *
  * - A handler belongs to the loop that runs where it is added; if none does, to the attached loop.
- * - Handlers of the attached loop move along when another one is attached; the others stay.
+ * - Handlers that were added for the attached loop move along when another one is attached; the others stay
+ *   where they were added.
  * - A closed watcher refuses children with %EVP_ERROR_WATCHER_CLOSED, until it is attached again.
  * - One that is dropped without being closed while children are watched warns, and closes itself.
  *

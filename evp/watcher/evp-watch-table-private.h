@@ -55,7 +55,7 @@ struct _EvpWatch
 
   /* under the table's lock */
   EvpChildHandler *handler; /* NULL when the watch is not in the table */
-  gboolean follows;         /* the handler goes where the watcher is attached */
+  gboolean follows;         /* the handler goes where the watcher is attached; settled when it is added */
   gboolean posted;          /* a callback that collects the status is on its way to a loop */
 };
 

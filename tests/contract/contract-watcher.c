@@ -150,6 +150,16 @@ wait_for_zombie (GPid pid)
     g_assert_cmpint (errno, ==, EINTR);
 }
 
+/* The same, where the watcher may have reaped it by then: some do in a thread of their own. */
+static void
+wait_for_end (GPid pid)
+{
+  siginfo_t info;
+
+  while (waitid (P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+    ;
+}
+
 static void
 reap (GPid pid)
 {
@@ -687,7 +697,6 @@ test_closed_loop (Fixture      *f,
   g_autofree char *warning = NULL, *number = NULL;
   EvpAbstractEventLoop *other = new_loop ();
   Child child = { 0 };
-  siginfo_t info;
 
   evp_child_watcher_enter (f->watcher);
   child.pid = evp_test_spawn_child ("pause", NULL);
@@ -699,9 +708,7 @@ test_closed_loop (Fixture      *f,
   evp_event_loop_close (other, &error);
   g_assert_no_error (error);
   kill (child.pid, SIGKILL);
-  /* until it has ended; a watcher with a thread may have reaped it by now */
-  while (waitid (P_PID, (id_t) child.pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
-    ;
+  wait_for_end (child.pid);
   run_past (f);
   g_assert_cmpint (child.n_calls, ==, 0);
   g_assert_cmpint (child.n_destroyed, ==, 1);
@@ -760,6 +767,40 @@ test_move (Fixture      *f,
       g_thread_yield ();
     }
   g_weak_ref_clear (&former);
+}
+
+/* Rules: W-38, W-65 */
+static void
+test_stay (Fixture      *f,
+           gconstpointer data)
+{
+  EvpAbstractEventLoop *other = new_loop ();
+  g_autoptr (EvpChildHandler) handler = NULL;
+  g_autoptr (GError) error = NULL;
+  Child child = { .stop = other };
+
+  evp_child_watcher_enter (f->watcher);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  handler = evp_child_handler_new (child.pid, other, ended_cb, &child, destroy_cb);
+  g_assert_true (evp_child_watcher_add_handler (f->watcher, child.pid, handler, &error));
+  g_assert_no_error (error);
+  evp_child_watcher_exit (f->watcher);
+
+  /* the watcher comes to its loop and goes again: what was added there is none of that */
+  attach (f->watcher, other);
+  attach (f->watcher, f->loop);
+  kill (child.pid, SIGTERM);
+  wait_for_end (child.pid);
+  run_past (f);
+  g_assert_cmpint (child.n_calls, ==, 0);
+  run (other);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  g_assert_true (child.loop == other);
+  g_clear_object (&handler);
+  g_assert_cmpint (child.n_destroyed, ==, 1);
+  close_loop (&other);
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, f->n_warnings);
 }
 
 /* Rules: W-5, W-8, W-24, W-34, W-41, W-56 */
@@ -919,6 +960,7 @@ contract_watcher_add_with_loop (const char               *name,
     { "threads", test_threads },
     { "closed-loop", test_closed_loop },
     { "move", test_move },
+    { "stay", test_stay },
     { "close", test_close },
     { "dropped", test_dropped },
     { "fork", test_fork },
