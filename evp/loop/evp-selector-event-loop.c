@@ -206,6 +206,9 @@ evp_selector_event_loop_class_init (EvpSelectorEventLoopClass *klass)
    *
    * The selector; `NULL` at construction takes the best of this machine.
    *
+   * Construction as a plain object cannot fail: a loop that is made with a closed selector that way
+   * has everything but descriptors, of which each is refused.
+   *
    * Since: 1.0
    */
   properties[PROP_SELECTOR] =
@@ -220,6 +223,20 @@ evp_selector_event_loop_init (EvpSelectorEventLoop *self)
 {
 }
 
+/* Only a closed selector says this of a descriptor, whatever the number. */
+static gboolean
+check_open (EvpSelector *selector,
+            GError     **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (EvpSelectorKey) key = evp_selector_get_key (selector, 0, &local_error);
+
+  if (!g_error_matches (local_error, EVP_ERROR, EVP_ERROR_INVALID_STATE))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&local_error));
+  return FALSE;
+}
+
 /**
  * evp_selector_event_loop_new:
  * @selector: (nullable) (transfer none): the selector, or `NULL` for the best of this machine
@@ -232,8 +249,8 @@ evp_selector_event_loop_init (EvpSelectorEventLoop *self)
  *
  * May be called from any thread. O(1).
  *
- * Errors: %EVP_ERROR_INVALID_ARGUMENT if @selector already belongs to a loop; those of the system, if no descriptor
- * is left for a new main context.
+ * Errors: %EVP_ERROR_INVALID_ARGUMENT if @selector already belongs to a loop; %EVP_ERROR_INVALID_STATE if it is
+ * closed; those of the system, if no descriptor is left for a new main context.
  *
  * Returns: (transfer full) (type EvpSelectorEventLoop): a new loop
  *
@@ -252,6 +269,8 @@ evp_selector_event_loop_new (EvpSelector  *selector,
                            _("The selector already belongs to another event loop; make one for each"));
       return NULL;
     }
+  if (selector != NULL && !check_open (selector, error))
+    return NULL;
   if (main_context == NULL && !evp_os_fd_check_left (error))
     return NULL;
   /* properties that are named cost GObject a look-up each, with locks */

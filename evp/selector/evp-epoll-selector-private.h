@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /*
  * The set inside the selector, for the loop that owns it: what it registers there is not seen by the
- * selector's own methods.
+ * selector's own methods. NULL if the selector is closed.
  */
 EvpEpoll *evp_epoll_selector_get_epoll (EvpEpollSelector *self);
 

@@ -262,5 +262,7 @@ evp_epoll_selector_new (void)
 EvpEpoll *
 evp_epoll_selector_get_epoll (EvpEpollSelector *self)
 {
-  return &evp_epoll_selector_get_private (EVP_SELECTOR (self))->epoll;
+  EvpEpollSelectorPrivate *priv = evp_epoll_selector_get_private (EVP_SELECTOR (self));
+
+  return priv->table.closed ? NULL : &priv->epoll;
 }

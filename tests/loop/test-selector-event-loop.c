@@ -105,6 +105,55 @@ test_asked_once (void)
   evp_test_leaks_check (&leaks);
 }
 
+static void
+nothing_cb (int      fd,
+            gpointer user_data)
+{
+}
+
+static void
+stop_loop_cb (gpointer user_data)
+{
+  evp_event_loop_stop (user_data);
+}
+
+/* A selector that was closed before is good for nothing, and what can still be done says so. */
+/* Rules: S-10, S-17 */
+static void
+test_closed_selector (void)
+{
+  EvpSelector *(*kinds[]) (void) = { evp_selector_new_default, evp_poll_selector_new, evp_select_selector_new };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "closed selector");
+      g_autoptr (EvpSelector) selector = kinds[i] ();
+      EvpAbstractEventLoop *loop;
+      g_autoptr (GError) error = NULL;
+      int fds[2];
+
+      evp_selector_close (selector);
+      g_assert_null (evp_selector_event_loop_new (selector, NULL, &error));
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+      g_clear_error (&error);
+
+      loop = g_object_new (EVP_TYPE_SELECTOR_EVENT_LOOP, "selector", selector, NULL);
+      g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+      g_assert_false (evp_event_loop_add_reader (loop, fds[0], nothing_cb, NULL, NULL, &error));
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+      g_clear_error (&error);
+      g_assert_false (evp_event_loop_remove_reader (loop, fds[0]));
+      g_assert_nonnull (evp_event_loop_call_later (loop, 0.001, stop_loop_cb, loop, NULL, &error));
+      g_assert_true (evp_event_loop_run_forever (loop, &error));
+      g_assert_no_error (error);
+      g_assert_true (evp_event_loop_close (loop, &error));
+      g_assert_no_error (error);
+      g_assert_finalize_object (loop);
+      close (fds[0]);
+      close (fds[1]);
+    }
+}
+
 /* A selector that lists what is not ready, too, and says of some of it what nobody asked for. */
 #define TEST_TYPE_CHATTY_SELECTOR (test_chatty_selector_get_type ())
 G_DECLARE_FINAL_TYPE (TestChattySelector, test_chatty_selector, TEST, CHATTY_SELECTOR, EvpPollSelector)
@@ -538,6 +587,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/evp/loop/selector-event-loop/asked-once", test_asked_once);
+  g_test_add_func ("/evp/loop/selector-event-loop/closed-selector", test_closed_selector);
   g_test_add_func ("/evp/loop/selector-event-loop/chatty-selector", test_chatty_selector);
   g_test_add_func ("/evp/loop/selector-event-loop/scheduled-twice", test_scheduled_twice);
   g_test_add_data_func ("/evp/loop/selector-event-loop/cancelled-timers/posted", "posted", test_cancelled_timers);
