@@ -500,6 +500,16 @@ function _init() {
         }
     }
 
+    // GJS lets go of a function too often if it calls one of C's inside of the same one
+    const runInContext = Evp.run_in_context;
+    Evp.run_in_context = function (context, main) {
+        if (getRunningLoop()) {
+            throw makeError(Evp.Error.LOOP_RUNNING,
+                _('evp_run() cannot be called while a loop runs in this thread; call the function itself'));
+        }
+        return runInContext(context, main);
+    };
+
     // Runs main(loop, …args) in a new loop of the default main context until the promise or future that it
     // returns is done, and returns its result. The first Ctrl-C cancels it.
     Evp.run = function (main, ...args) {

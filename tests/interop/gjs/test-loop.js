@@ -487,6 +487,29 @@ test('run', () => {
     }), RangeError).message, 'out');
 });
 
+// Rules: L-19, L-8
+test('run-inside-of-run', () => {
+    let inner = 0;
+    const nested = () => {
+        for (const run of [() => Evp.run(() => {}), () => Evp.run_in_context(null, loop => loop.create_future())]) {
+            assertError(run, Evp.Error.LOOP_RUNNING, 'evp_run()');
+            inner++;
+        }
+    };
+    for (let i = 0; i < 3; i++) {
+        Evp.run(async loop => {
+            nested();
+            await new Promise(resolve => loop.call_soon(() => {
+                nested();
+                System.gc();
+                resolve();
+            }));
+            nested();
+        });
+    }
+    assertEqual(inner, 18);
+});
+
 // Rules: L-19, P-14
 test('run-asks-the-policy', () => {
     const Policy = GObject.registerClass({
