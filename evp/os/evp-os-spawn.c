@@ -115,7 +115,7 @@ typedef struct
   char *const *envp;
 
   int *sources;      /* of the request's fds */
-  int first_free;    /* above all targets */
+  int first_free;    /* above all targets; perhaps there is nothing */
   int *kept;         /* sorted: what stays open */
   gsize n_kept;
   int *numbers;      /* the memory of both */
@@ -263,17 +263,47 @@ child_close_others (const SpawnPlan *plan)
     child_close_one_by_one (plan);
 }
 
+/* Another number for a descriptor, none of the targets; -1 with errno. The parent calls it, too. */
+IN_CHILD static int
+child_move_fd (const SpawnPlan *plan,
+               int              fd)
+{
+  int first = plan->first_free;
+  gboolean above = TRUE;
+
+  for (;;)
+    {
+      int moved = (int) CALL (fcntl, fd, F_DUPFD_CLOEXEC, first);
+
+      if (moved >= 0 && !child_keeps (plan, moved))
+        return moved;
+      if (moved >= 0)
+        {
+          CALL (close, moved);
+          first = moved + 1;
+        }
+      else if (above && (errno == EINVAL || errno == EMFILE))
+        {
+          /* the targets reach up to the limit */
+          above = FALSE;
+          first = 0;
+        }
+      else
+        return -1;
+    }
+}
+
 IN_CHILD static void
 child_arrange_fds (SpawnPlan *plan)
 {
   const EvpOsSpawnFd *fds = plan->request->fds;
   gsize n_fds = plan->request->n_fds;
 
-  /* first out of the way of all targets, so that 0 and 1 can change places */
+  /* first those that are in the way of others, so that 0 and 1 can change places */
   for (gsize i = 0; i < n_fds; i++)
-    if (fds[i].source != fds[i].target && fds[i].source < plan->first_free)
+    if (fds[i].source != fds[i].target && child_keeps (plan, fds[i].source))
       {
-        plan->sources[i] = (int) CALL (fcntl, fds[i].source, F_DUPFD_CLOEXEC, plan->first_free);
+        plan->sources[i] = child_move_fd (plan, fds[i].source);
         if (plan->sources[i] < 0)
           child_fail (plan, STAGE_FDS, errno);
       }
@@ -477,13 +507,13 @@ plan_init (SpawnPlan               *plan,
   plan->report_fd = -1;
 }
 
-/* Keeps one more, which is above all targets. */
+/* Keeps one more. */
 static void
 plan_keep (SpawnPlan *plan,
            int        fd)
 {
-  g_assert (fd >= plan->first_free);
   plan->kept[plan->n_kept++] = fd;
+  qsort (plan->kept, plan->n_kept, sizeof *plan->kept, compare_fds);
 }
 
 static void
@@ -657,7 +687,7 @@ start_forked (SpawnPlan *plan,
   if (!evp_os_fd_pipe (fds, FALSE, NULL))
     return errno;
   /* out of the way of the child's targets */
-  high = fcntl (fds[1], F_DUPFD_CLOEXEC, plan->first_free);
+  high = child_move_fd (plan, fds[1]);
   if (high < 0)
     {
       int failure = errno;

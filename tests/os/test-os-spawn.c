@@ -364,6 +364,37 @@ test_passed_fds (void)
   close (passed);
 }
 
+/* Rules: Q-20 */
+static void
+test_highest_fds (void)
+{
+  enum { LIMIT = 60 };
+  const EvpOsSpawnFd high[] = { { 2, LIMIT - 1 }, { 0, LIMIT - 3 } };
+  const EvpOsSpawnFd swapped[] = { { 2, LIMIT - 1 }, { LIMIT - 2, LIMIT - 3 }, { LIMIT - 3, LIMIT - 2 } };
+  EvpOsSpawnRequest request = REQUEST (.argv = ARGV (evp_test_child_path (), "fds"));
+  g_autofree char *text = NULL;
+  g_autofree char *swapped_text = NULL;
+  struct rlimit limit, low;
+  int fds[2];
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  low = limit;
+  low.rlim_cur = LIMIT;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+
+  /* above the targets there is no number left */
+  text = run_for_output (request, high, G_N_ELEMENTS (high));
+  for (int i = 0; i < 2; i++)
+    fds[i] = fcntl (2, F_DUPFD_CLOEXEC, LIMIT - 3);
+  swapped_text = run_for_output (request, swapped, G_N_ELEMENTS (swapped));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
+  g_assert_cmpstr (g_strdelimit (g_strstrip (text), "\n", ' '), ==, "0 1 2 57 59");
+  g_assert_cmpstr (g_strdelimit (g_strstrip (swapped_text), "\n", ' '), ==, "0 1 2 57 58 59");
+  close (fds[0]);
+  close (fds[1]);
+}
+
 static int *
 open_many (guint n)
 {
@@ -780,6 +811,7 @@ check_under_sandbox (gboolean (*apply) (void))
   test_environment ();
   test_swapped_fds ();
   test_passed_fds ();
+  test_highest_fds ();
   test_others_closed ();
   test_signals ();
   test_pidfd ();
@@ -881,6 +913,7 @@ main (int    argc,
   g_test_add_func ("/evp/os/spawn/directory", test_directory);
   g_test_add_func ("/evp/os/spawn/swapped-fds", test_swapped_fds);
   g_test_add_func ("/evp/os/spawn/passed-fds", test_passed_fds);
+  g_test_add_func ("/evp/os/spawn/highest-fds", test_highest_fds);
   g_test_add_func ("/evp/os/spawn/others-closed", test_others_closed);
   g_test_add_func ("/evp/os/spawn/many-others-closed", test_many_others_closed);
   g_test_add_func ("/evp/os/spawn/session-and-group", test_session_and_group);
