@@ -223,6 +223,9 @@ evp_event_loop_default_init (EvpAbstractEventLoopInterface *iface)
  *
  * Tells the time of the loop's clock; [method@Evp.AbstractEventLoop.time] is the method over it.
  *
+ * The loops of the library keep to the system's monotonic clock. A class with another one also has a
+ * `schedule_timer` of its own, which says when a time of that clock has come.
+ *
  * Returns: microseconds of a monotonic clock
  *
  * Since: 1.0

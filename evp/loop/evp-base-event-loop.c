@@ -407,7 +407,7 @@ evp_base_event_loop_iface_init (EvpAbstractEventLoopInterface *iface)
 }
 
 /*
- * A class that leaves the scheduling slots alone is scheduled on directly. And a binding that writes a
+ * A class that leaves the clock and the scheduling slots alone is scheduled on directly. And a binding that writes a
  * subclass's slots into the table it shares with its parent is told so: every loop of the
  * parent's class would change.
  */
@@ -428,7 +428,8 @@ inspect_class (EvpBaseEventLoop *self)
 
   own = g_type_interface_peek (klass, EVP_TYPE_EVENT_LOOP);
   if (own->schedule != evp_base_event_loop_schedule || own->schedule_timer != evp_base_event_loop_schedule_timer
-      || own->schedule_threadsafe != evp_base_event_loop_schedule_threadsafe)
+      || own->schedule_threadsafe != evp_base_event_loop_schedule_threadsafe
+      || own->get_time_us != evp_base_event_loop_get_time_us)
     return;
   for (guint i = 0; i < EVP_N_FAST_CLASSES; i++)
     {

@@ -251,6 +251,18 @@ schedule_at (EvpAbstractEventLoop *self,
   return NULL;
 }
 
+/* The time of a loop with a clock of its own, in nanoseconds. */
+static gint64
+ask_time (EvpAbstractEventLoop *self)
+{
+  const gint64 us = EVP_EVENT_LOOP_GET_IFACE (self)->get_time_us (self);
+  gint64 ns;
+
+  if (__builtin_mul_overflow (us, EVP_NSEC_PER_USEC, &ns))
+    return us > 0 ? EVP_TIME_NEVER : -EVP_TIME_NEVER;
+  return ns;
+}
+
 static gboolean
 check_number (double         number,
               gpointer       user_data,
@@ -309,12 +321,11 @@ evp_event_loop_call_later (EvpAbstractEventLoop *self,
   else if (!EVP_IS_EVENT_LOOP (self))
     g_return_val_if_reached (NULL);
   else
-    now = EVP_EVENT_LOOP_GET_IFACE (self)->get_time_us (self) * EVP_NSEC_PER_USEC;
+    now = ask_time (self);
   ns = evp_clock_seconds_to_ns (delay);
-  if (ns > 0)
-    when = ns >= EVP_TIME_NEVER - now ? EVP_TIME_NEVER : now + ns;
-  else
-    when = MAX (ns, -EVP_TIME_NEVER / 2) + now;
+  /* a clock that starts anywhere may start below zero */
+  if (ns == EVP_TIME_NEVER || __builtin_add_overflow (now, ns, &when))
+    when = ns > 0 ? EVP_TIME_NEVER : -EVP_TIME_NEVER;
   return schedule_at (self, when, callback, user_data, destroy, error);
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <unistd.h>
 
 /* A selector that counts how often it is asked. */
@@ -547,6 +548,87 @@ test_refused_for_closed (gconstpointer data)
   g_assert_no_error (error);
 }
 
+/* A loop with a clock of its own, as one that plays a recording has. */
+#define TEST_TYPE_CLOCK_LOOP (test_clock_loop_get_type ())
+G_DECLARE_FINAL_TYPE (TestClockLoop, test_clock_loop, TEST, CLOCK_LOOP, EvpSelectorEventLoop)
+
+struct _TestClockLoop
+{
+  EvpSelectorEventLoop parent_instance;
+  gint64 time_us;
+};
+
+static void test_clock_loop_iface_init (EvpAbstractEventLoopInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestClockLoop, test_clock_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                               G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, test_clock_loop_iface_init))
+
+static gint64
+test_clock_loop_get_time_us (EvpAbstractEventLoop *loop)
+{
+  return TEST_CLOCK_LOOP (loop)->time_us;
+}
+
+static void
+test_clock_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->get_time_us = test_clock_loop_get_time_us;
+}
+
+static void
+test_clock_loop_class_init (TestClockLoopClass *klass)
+{
+}
+
+static void
+test_clock_loop_init (TestClockLoop *self)
+{
+}
+
+/* Rules: C-5, C-9, C-14 */
+static void
+test_clock (void)
+{
+  static const struct
+  {
+    gint64 time_us;
+    double delay, when;
+  } cases[] = {
+    { 5000000, 1.5, 6.5 },
+    { 5000000, -7, -2 },
+    /* it starts anywhere, and goes anywhere */
+    { -5000000, 1.5, -3.5 },
+    { -5000000, 0, -5 },
+    { -5000000, INFINITY, INFINITY },
+    { 5000000, INFINITY, INFINITY },
+    { G_MAXINT64, 1, INFINITY },
+    { G_MAXINT64 / 1000 - 1000, 1e9, INFINITY },
+    { G_MININT64, 1, -9223372035.854775807 },
+    { G_MININT64 / 1000 + 1000, -1e9, -9223372036.854775807 },
+    { -5000000, -INFINITY, -9223372036.854775807 },
+  };
+  g_autoptr (TestClockLoop) clock = g_object_new (TEST_TYPE_CLOCK_LOOP, NULL);
+  EvpAbstractEventLoop *loop = EVP_EVENT_LOOP (clock);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      EvpTimerHandle *timer;
+
+      clock->time_us = cases[i].time_us;
+      g_assert_cmpfloat_with_epsilon (evp_event_loop_time (loop), (double) cases[i].time_us / 1e6, 1e-3);
+      timer = evp_event_loop_call_later (loop, cases[i].delay, count_cb, NULL, NULL, &error);
+      g_assert_no_error (error);
+      if (isinf (cases[i].when))
+        g_assert_true (isinf (evp_timer_handle_when (timer)));
+      else
+        g_assert_cmpfloat_with_epsilon (evp_timer_handle_when (timer), cases[i].when, 1e-5);
+      evp_timer_handle_cancel (timer);
+    }
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_no_error (error);
+}
+
 /* Rules: F-7 */
 static void
 test_refused_number (gconstpointer data)
@@ -601,6 +683,7 @@ main (int    argc,
                         test_refused_for_closed);
   g_test_add_data_func ("/evp/loop/selector-event-loop/refused-for-closed/select", evp_select_selector_new,
                         test_refused_for_closed);
+  g_test_add_func ("/evp/loop/selector-event-loop/clock", test_clock);
   g_test_add_data_func ("/evp/loop/selector-event-loop/refused-number/epoll", evp_epoll_selector_new,
                         test_refused_number);
   g_test_add_data_func ("/evp/loop/selector-event-loop/refused-number/poll", evp_poll_selector_new,
