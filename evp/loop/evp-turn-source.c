@@ -37,7 +37,7 @@
  *
  *   uv_run (loop, UV_RUN_NOWAIT);
  *   timeout = uv_backend_timeout (loop);
- *   return timeout <= 0 ? timeout : g_get_monotonic_time () + timeout * 1000;
+ *   return timeout <= 0 ? timeout : g_get_monotonic_time () + timeout * G_GINT64_CONSTANT (1000);
  * }
  *
  * source = evp_turn_source_new (NULL, uv_backend_fd (loop));
