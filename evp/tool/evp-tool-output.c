@@ -149,8 +149,15 @@ sink_append (EvpToolSink *self,
              const char  *text,
              gsize        length)
 {
-  if (!self->is_broken)
-    g_string_append_len (self->queue, text, (gssize) length);
+  if (self->is_broken)
+    return;
+  /* with a slow reader there is always something left: what is written must not stay until there is not */
+  if (self->n_written > sink_queue_size (self))
+    {
+      g_string_erase (self->queue, 0, (gssize) self->n_written);
+      self->n_written = 0;
+    }
+  g_string_append_len (self->queue, text, (gssize) length);
 }
 
 /* Lines */

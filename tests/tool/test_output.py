@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 
 import evptool
 from evptool import CHILD
@@ -155,6 +156,35 @@ class Output(evptool.ToolTest):
         self.assertEqual(first['returncode'], -signal.SIGTERM)
         self.assertTrue(first['timed_out'])
         process.kill()
+
+    def test_slow_reader_and_memory(self):
+        """What has been passed on is forgotten, also while the reader never catches up."""
+        reader, writer = os.pipe()
+        process = self.start('run', stdout=writer)
+        process.stdin.write(f'{CHILD} flood 40000000\n'.encode())
+        process.stdin.close()
+
+        def most_memory():
+            status = pathlib.Path(f'/proc/{process.pid}/status').read_text()
+            return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024
+
+        taken, before = 0, None
+        deadline = time.monotonic() + evptool.DEADLINE
+        while taken < 38000000:
+            # only when there is no room left for it, there is surely more to come
+            while select.select([], [writer], [], 0)[1]:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.0005)
+            taken += len(os.read(reader, 32768))
+            if before is None and taken > 4000000:
+                before = most_memory()
+        after = most_memory()
+        os.close(writer)
+        while os.read(reader, 1 << 20):
+            pass
+        os.close(reader)
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+        self.assertLess(after - before, 16000000)
 
     def test_slow_reader_and_interrupt(self):
         """Nobody reads what the children write: Ctrl-C works all the same."""
