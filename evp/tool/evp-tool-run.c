@@ -740,6 +740,8 @@ run_add_job (Run    *self,
 
 /* Far more than any list is; what never ends (/dev/zero, yes) is told before it has taken all the memory. */
 #define MAX_LIST_BYTES (256u << 20)
+/* characters; a line may be as long */
+#define MAX_MESSAGE 400
 
 /* 0 or an errno. Ends at a NUL byte, which no list has, or when there is too much. */
 static int
@@ -774,35 +776,73 @@ read_all (int         fd,
     }
 }
 
-/* Comments as a shell sees them; for GLib, a # after a tab is none, and one at the very end is a mistake. */
-static void
-cut_comment (char *line)
+/*
+ * Comments are what a shell takes for them. For GLib, a # after a tab begins none, one at the very end is a mistake,
+ * and one after a blank begins one even if the blank is part of the word: what is no comment gets a backslash.
+ */
+static char *
+cut_comment (const char *line)
 {
+  GString *plain = g_string_new (NULL);
   gboolean word = FALSE;
   char quote = '\0';
 
-  for (char *p = line; *p != '\0'; p++)
+  for (const char *p = line; *p != '\0'; p++)
     {
+      gboolean blank = FALSE;
+
       if (*p == '\\' && quote != '\'' && p[1] != '\0')
-        p++;
+        g_string_append_c (plain, *p++);
       else if (*p == quote)
         quote = '\0';
       else if (quote != '\0')
-        continue;
+        ;
       else if (*p == '#' && !word)
-        {
-          *p = '\0';
-          return;
-        }
+        break;
+      else if (*p == '#')
+        g_string_append_c (plain, '\\');
       else if (*p == '\'' || *p == '"')
         quote = *p;
-      else if (*p == ' ' || *p == '\t')
-        {
-          word = FALSE;
-          continue;
-        }
-      word = TRUE;
+      else
+        blank = *p == ' ' || *p == '\t';
+      g_string_append_c (plain, *p);
+      word = !blank;
     }
+  return g_string_free (plain, FALSE);
+}
+
+/* What is shown of a line: not the blanks around it, unless the last is part of a word, after a backslash. */
+static char *
+strip_line (const char *line)
+{
+  gsize length, n_backslashes = 0;
+
+  while (g_ascii_isspace (*line))
+    line++;
+  length = strlen (line);
+  while (length > 0 && g_ascii_isspace (line[length - 1]))
+    length--;
+  while (n_backslashes < length && line[length - 1 - n_backslashes] == '\\')
+    n_backslashes++;
+  if (n_backslashes % 2 == 1 && line[length] != '\0')
+    length++;
+  return g_strndup (line, length);
+}
+
+/* A message that quotes the list, which may have anything in it, and much of that. */
+static char *
+short_message (const char *message)
+{
+  char *text = evp_tool_visible (message);
+
+  if (g_utf8_strlen (text, -1) > MAX_MESSAGE)
+    {
+      g_autofree char *whole = text;
+      g_autofree char *beginning = g_utf8_substring (whole, 0, MAX_MESSAGE);
+
+      text = g_strconcat (beginning, "…", NULL);
+    }
+  return text;
 }
 
 /* FALSE, after a message, if a line cannot be understood. */
@@ -814,6 +854,7 @@ run_read_line (Run        *self,
 {
   g_autofree char *line = NULL;
   g_autofree char *plain = NULL;
+  g_autofree char *message = NULL;
   g_autoptr (GError) error = NULL;
   char **argv;
 
@@ -827,18 +868,17 @@ run_read_line (Run        *self,
     line[length - 1] = '\0';
 
   /* not stripped at the end before that: the last space may be part of a word, after a backslash */
-  plain = g_strdup (line);
-  cut_comment (plain);
+  plain = cut_comment (line);
   if (g_shell_parse_argv (plain, NULL, &argv, &error))
     {
-      g_strstrip (line);
-      run_add_job (self, argv, g_steal_pointer (&line));
+      run_add_job (self, argv, strip_line (line));
       return TRUE;
     }
   if (g_error_matches (error, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
     return TRUE;
+  message = short_message (error->message);
   /* Translators: %u is the number of a line, %s says what is wrong there */
-  evp_tool_error (_("line %u: %s"), number, error->message);
+  evp_tool_error (_("line %u: %s"), number, message);
   return FALSE;
 }
 

@@ -49,6 +49,9 @@ class Input(evptool.ToolTest):
         self.assertEqual([row['COMMAND'] for row in result.table()[1]],
                          ['true # three', 'true a#b', "true\\t# it's four"])
         self.assertEqual(self.argv(f'{CHILD} argv a#b \'#c\' # d'), ['a#b', '#c'])
+        # a blank that is part of the word, as in the names of many songs
+        self.assertEqual(self.argv(rf"""{CHILD} argv a\ #1.ogg \ # "b "# 'c '#d e\##f # g"""),
+                         ['a #1.ogg', ' #', 'b #', 'c #d', 'e##f'])
 
     def test_line_ends(self):
         """Lines of other systems, a last line without an end, a byte order mark."""
@@ -62,6 +65,10 @@ class Input(evptool.ToolTest):
         self.assertEqual(self.argv(f'  {CHILD} argv a  \n'), ['a'])
         self.assertEqual(self.argv(f'{CHILD} argv a\\ \n'), ['a '])
         self.assertEqual(self.argv(f"{CHILD} argv 'a '\n"), ['a '])
+        for line, command in [('  true  ', 'true'), ('true a\\ ', 'true a\\ '), ('true a\\\\  ', 'true a\\\\'),
+                              ('true a\\  \r', 'true a\\ '), ('\ttrue\t\r', 'true')]:
+            result = self.evp('run', '--json', commands=line + '\n')
+            self.assertEqual([line['command'] for line in result.objects()], [command])
 
     def test_bytes(self):
         """What is no text reaches the command as it is."""
@@ -77,6 +84,13 @@ class Input(evptool.ToolTest):
         self.assertBroken('echo "oops', 'line 2')
         self.assertBroken('echo oops\\', 'line 2')
         self.assertBroken("echo 'a\ntrue\r\necho \"b\r\n", 'line 2', 'line 4')
+
+    def test_message_quotes_the_list(self):
+        """Without what a terminal would obey, and not all of a long line."""
+        result = self.evp('run', commands=b"echo 'a\x1b[2J\xff" + b'x' * 100000 + b'\n')
+        self.assertUsage(result, 'line 1', r"echo 'a\x1b[2J", '…')
+        self.assertNotIn(b'\x1b', result.err)
+        self.assertLess(len(result.err), 2000)
 
     def test_nul_byte(self):
         self.assertBroken(b'true\necho a\0b\n', 'line 3')
