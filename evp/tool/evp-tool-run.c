@@ -47,7 +47,8 @@ typedef struct
   double started, wall, cpu; /* seconds; cpu < 0: not known */
   gboolean ended;            /* the process has ended; its output may still come */
   gboolean finished;         /* that, too */
-  gboolean stopping;         /* it was told to end */
+  gboolean stopping;         /* it was told to end … */
+  gboolean killed;           /* … and made to, as it took too long, with all that it has started */
   gboolean lingering;        /* what it has started has not ended yet, and will be made to */
   gboolean lost, timed_out;
   char *error;               /* why it was not started */
@@ -488,7 +489,8 @@ job_exited_cb (EvpSubprocess *process,
   /* Ctrl-C has come from the terminal to both of us, and the command was faster */
   if (self->shares_group && self->interrupted == 0 && (returncode == -SIGINT || returncode == -SIGQUIT))
     self->interrupted = -returncode;
-  if (job->stopping && !self->killing)
+  /* who has got SIGKILL is not waited for: it may be dead, but in the group until somebody reaps it */
+  if (job->stopping && !job->killed && !self->killing)
     job_watch_group (job);
   else
     clear_timer (&job->timer);
@@ -507,6 +509,7 @@ job_grace_over_cb (gpointer user_data)
 {
   Job *job = user_data;
 
+  job->killed = TRUE;
   job_signal (job, SIGKILL);
   job->lingering = FALSE;
   job_maybe_finish (job);

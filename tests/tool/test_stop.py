@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How `evp run` ends what it has started: time limits, the first failure, Ctrl-C."""
 
+import ctypes
 import fcntl
 import json
 import os
@@ -76,6 +77,21 @@ class Stop(evptool.ToolTest):
         self.assertEqual({command: (line['returncode'], 'timed_out' in line) for command, line in lines.items()}, results)
         self.assertEqual(set(lines[STUBBORN]), {'pid', 'command', 'returncode', 'wall', 'cpu', 'timed_out'})
         self.assertEqual(self.descendants(), [])
+
+    def test_timeout_with_unreaped_orphans(self):
+        """Nobody reaps orphans, as in a container: what is dead is not waited for, though its group has it still."""
+        libc = ctypes.CDLL(None)
+        script = f'sleep 1000 & exec {CHILD} ignore 15'
+        for limit in ('0.5', '3', '20'):
+            # orphans come to the tool itself (PR_SET_CHILD_SUBREAPER)
+            result = self.evp('run', '--json', '--timeout', limit, commands=[f'sh -c {shlex.quote(script)}'],
+                              preexec_fn=lambda: libc.prctl(36, 1, 0, 0, 0))
+            line, = result.objects()
+            # otherwise it was not ready to ignore anything
+            if line['returncode'] == -signal.SIGKILL:
+                break
+        self.assertEqual((line['returncode'], line['timed_out']), (-signal.SIGKILL, True))
+        self.assertEqual(result.status, 1)
 
     def test_timeout_of_one_command(self):
         result = self.evp('run', '--timeout', '0.3', '--', 'sleep', '100', commands='')
