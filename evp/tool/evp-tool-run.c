@@ -245,6 +245,9 @@ run_stop (Run *self)
     {
       Job *job = g_ptr_array_index (self->running, i);
 
+      /* from now on it is not its own limit that ends it; or it has been, and has its own grace */
+      if (!job->timed_out)
+        clear_timer (&job->timer);
       job_terminate (job);
       /* of one that has ended, what still writes */
       if (job->ended)
@@ -260,8 +263,12 @@ run_signal_cb (int      signum,
 {
   Run *self = user_data;
 
-  if (self->interrupted != 0)
-    run_kill_cb (self); /* asked twice: no more patience */
+  /*
+   * Asked twice from the keyboard: no more patience. The others come twice for one reason: timeout(1) sends SIGTERM
+   * to us and to our group, and of a terminal that goes away the kernel tells us and the shell does.
+   */
+  if (self->interrupted != 0 && (signum == SIGINT || signum == SIGQUIT))
+    run_kill_cb (self);
   self->interrupted = signum;
   run_stop (self);
   run_start_more (self);
@@ -572,7 +579,7 @@ job_started (Job          *job,
   if (evp_subprocess_get_stderr (job->process) != NULL)
     job->pipes[1] = evp_tool_pipe_new (self->err, evp_subprocess_get_stderr (job->process),
                                        job_output_cb, job_stderr_closed_cb, job);
-  if (self->timeout > 0)
+  if (self->timeout > 0 && !self->stopping)
     job_set_timer (job, &job->timer, self->timeout, job_timed_out_cb);
   g_signal_connect (job->process, "exited", G_CALLBACK (job_exited_cb), job);
   if (self->killing)

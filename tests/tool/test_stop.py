@@ -118,6 +118,23 @@ class Stop(evptool.ToolTest):
         self.assertGreater(len(unstarted), 0)
         self.assertEqual({line['command'] for line in unstarted}, {'true'})
 
+    def test_fail_fast_and_timeout(self):
+        """A limit that passes while a command is being ended for something else has not ended it."""
+        for limit in (1, 2, 3.5, 5, 6.5):
+            with tempfile.TemporaryDirectory() as folder:
+                fifo = shlex.quote(f'{folder}/ready')
+                os.mkfifo(f'{folder}/ready')
+                stubborn = f'sh -c {shlex.quote(f"exec {CHILD} ignore 15 >{fifo}")}'
+                failing = f'sh -c {shlex.quote(f"read line <{fifo}; exit 1")}'
+                result = self.evp('run', '--json', '--fail-fast', '-j', '2', '--timeout', str(limit),
+                                  commands=[stubborn, failing])
+            line = {line['command']: line for line in result.objects()}[stubborn]
+            # on a slow machine the limit may be first; and it may come too late
+            if 'timed_out' not in line and line['wall'] > limit:
+                break
+        self.assertEqual((line['returncode'], 'timed_out' in line), (-signal.SIGKILL, False))
+        self.assertGreater(line['wall'], limit)
+
     def test_fail_fast_cannot_start(self):
         """That is a failure, too."""
         result = self.evp('run', '--json', '--fail-fast', '-j', '1', commands=['/nonexistent', 'true'])
@@ -160,6 +177,40 @@ class Stop(evptool.ToolTest):
         process.send_signal(signal.SIGINT)
         lines = self.finish(process, 130)
         self.assertEqual(lines[STUBBORN]['returncode'], -signal.SIGKILL)
+
+    def send_and_wait(self, process, number):
+        """Sends a signal, and waits until the tool has woken up for that and sleeps again, or has ended."""
+        def sleeps():
+            status = pathlib.Path(f'/proc/{process.pid}/task/{process.pid}/status').read_text(encoding='utf-8')
+            return int(re.search(r'(?m)^voluntary_ctxt_switches:\s+(\d+)', status)[1])
+
+        before = sleeps()
+        process.send_signal(number)
+        deadline = time.monotonic() + evptool.DEADLINE
+        while state(process.pid) != 'Z' and (sleeps() == before or state(process.pid) != 'S'):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def test_terminate_twice(self):
+        """`timeout 10 evp run`, which sends SIGTERM twice: commands have their time to end all the same."""
+        script = 'trap "echo trapped; read x; exit 3" TERM; sleep 1000 & echo ready; wait'
+        for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGHUP, signal.SIGHUP),
+                              (signal.SIGTERM, signal.SIGHUP), (signal.SIGINT, signal.SIGTERM)):
+            with self.subTest(first=first, second=second):
+                # a slow machine may take longer than the grace
+                for _ in range(10):
+                    process = self.start('run', '--', 'sh', '-c', script)
+                    self.assertEqual(process.stdout.readline(), b'ready\n')
+                    process.send_signal(first)
+                    self.assertEqual(process.stdout.readline(), b'trapped\n')
+                    self.send_and_wait(process, second)
+                    process.stdin.write(b'go on\n')
+                    out, err = process.communicate(timeout=evptool.DEADLINE)
+                    self.assertEqual(process.returncode, 128 + second)
+                    result = evptool.Result(process.returncode, out, err).table()[1][0]['RESULT']
+                    if result != 'SIGKILL':
+                        break
+                self.assertEqual(result, '3')
 
     def test_interrupt_while_somebody_keeps_the_pipe(self):
         # Rules: Q-10
