@@ -26,6 +26,9 @@
 #define DRAIN_SECONDS 2.0
 /* How often to look whether what a command has started is gone as well. */
 #define GROUP_SECONDS 0.02
+/* When there is no room for a single command: how often to try again, and how many times before it is an error. */
+#define SHORTAGE_SECONDS 0.05
+#define MAX_SHORTAGES 20
 #define PROGRESS_SECONDS 0.1
 #define PROGRESS_WIDTH 30
 
@@ -64,6 +67,7 @@ struct _Run
   GQueue waiting; /* borrowed jobs, in order */
   GPtrArray *running; /* borrowed jobs */
   guint max_running;
+  guint n_shortages; /* since something was started */
   guint n_finished, n_failed;
   double timeout; /* 0: none */
   gboolean fail_fast, json, single, show_progress;
@@ -549,6 +553,31 @@ is_shortage (GError *error)
 }
 
 static void
+run_start_more_cb (gpointer user_data)
+{
+  run_start_more (user_data);
+}
+
+/*
+ * Fewer at once, and this one later: whatever ends next makes room. If nothing runs, somebody else may; and of
+ * what has just ended the thread or the descriptors that watched it may still be going. FALSE: enough of that.
+ */
+static gboolean
+job_postpone (Job *job)
+{
+  Run *self = job->run;
+
+  if (self->stopping || (self->running->len == 1 && self->n_shortages++ >= MAX_SHORTAGES))
+    return FALSE;
+  g_ptr_array_remove_fast (self->running, job);
+  g_queue_push_head (&self->waiting, job);
+  self->max_running = MAX (self->running->len, 1);
+  if (self->running->len == 0)
+    evp_event_loop_call_later (self->loop, SHORTAGE_SECONDS, run_start_more_cb, self, NULL, NULL);
+  return TRUE;
+}
+
+static void
 job_started (Job          *job,
              GAsyncResult *result)
 {
@@ -558,18 +587,12 @@ job_started (Job          *job,
   job->process = evp_event_loop_subprocess_exec_finish (self->loop, result, &error);
   if (job->process == NULL)
     {
-      if (is_shortage (error) && self->running->len > 1 && !self->stopping)
-        {
-          /* fewer at once, and this one later: whatever ends next makes room */
-          self->max_running = self->running->len - 1;
-          g_ptr_array_remove_fast (self->running, job);
-          g_queue_push_head (&self->waiting, job);
-          return;
-        }
-      job_not_started (job, error->message);
+      if (!is_shortage (error) || !job_postpone (job))
+        job_not_started (job, error->message);
       return;
     }
 
+  self->n_shortages = 0;
   job->pid = evp_subprocess_get_pid (job->process);
   if (!self->shares_group)
     job->group = evp_tool_group_new (job->pid);

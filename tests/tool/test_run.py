@@ -239,19 +239,31 @@ class Many(evptool.ToolTest):
     @unittest.skipUnless(os.getuid() == 0, 'only root may become somebody else')
     def test_few_processes(self):
         """The same for a limit of processes, for a user who has no others."""
-        uid = 54321
+        # (several of these tests may run at the same time)
+        uid = 20000 + os.getpid() % 40000
 
-        def become():
-            resource.setrlimit(resource.RLIMIT_NPROC, (10, 10))
+        def become(limit):
+            resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
             os.setgroups([])
             os.setgid(uid)
             os.setuid(uid)
         if any(not parent.stat().st_mode & 0o001 for parent in pathlib.Path(evptool.EVP).resolve().parents):
             self.skipTest('another user cannot reach the program')
         # not our own child program: a sanitizer in it would need processes, too
-        result = self.evp('run', '--json', '-j', '40', commands=['sleep 0.1'] * 40, preexec_fn=become)
+        result = self.evp('run', '--json', '-j', '40', commands=['sleep 0.1'] * 40, preexec_fn=lambda: become(10))
         self.assertEqual(result.status, 0, result.out)
         self.assertEqual([line['returncode'] for line in result.objects()], [0] * 40)
+
+        # just one, and the thread that waits for it: the next may have to wait for that thread to go
+        result = self.evp('run', '--json', '--watcher', 'threaded', commands=['true'] * 100,
+                          preexec_fn=lambda: become(3))
+        self.assertEqual(result.status, 0, result.out)
+        self.assertEqual([line['returncode'] for line in result.objects()], [0] * 100)
+
+        # none at all: that is told, and does not take a moment for each
+        result = self.evp('run', '--json', commands=['true'] * 1000, preexec_fn=lambda: become(1))
+        self.assertEqual(result.status, 1)
+        self.assertEqual([set(line) for line in result.objects()], [{'command', 'error'}] * 1000)
 
 
 if __name__ == '__main__':
