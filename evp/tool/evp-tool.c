@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,19 @@ open_standard_streams (void)
       exit (EVP_TOOL_USAGE);
 }
 
+/*
+ * Whoever starts us may have blocked signals and forgotten that. Then nobody could end us, and the watchers that
+ * live on SIGCHLD would wait for ever. A signal that is not for us is ignored, not blocked.
+ */
+static void
+unblock_signals (void)
+{
+  sigset_t none;
+
+  sigemptyset (&none);
+  sigprocmask (SIG_SETMASK, &none, NULL);
+}
+
 /* Behind g_print(), which also prints the help on options and then exits by itself. */
 static void
 print_cb (const char *text)
@@ -239,6 +253,7 @@ main (int    argc,
       char **argv)
 {
   open_standard_streams ();
+  unblock_signals ();
   setlocale (LC_ALL, "");
 #ifdef ENABLE_NLS
   /* the library says where its messages are with its first one, so that comes before anybody who knows better */

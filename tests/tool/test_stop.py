@@ -248,6 +248,21 @@ class Stop(evptool.ToolTest):
         process.send_signal(signal.SIGINT)
         self.assertEqual(self.finish(process, 130)[POLITE]['returncode'], -signal.SIGTERM)
 
+    def test_blocked(self):
+        """Signals that were blocked by who started the tool: children are noticed, and Ctrl-C is."""
+        def block():
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+        for watcher in WATCHERS:
+            with self.subTest(watcher=watcher):
+                process = self.start('run', '--json', '-j', '2', '--watcher', watcher, preexec_fn=block)
+                process.stdin.write(f'true\n{POLITE}\n'.encode())
+                process.stdin.close()
+                self.assertEqual(process.stderr.readline(), b'ready\n')
+                self.assertEqual(json.loads(process.stdout.readline())['returncode'], 0)
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(self.finish(process, 130)[POLITE]['returncode'], -signal.SIGTERM)
+
     def test_interrupt_of_one_command(self):
         process = self.start('run', '--', 'sh', '-c', f'echo ready; exec {CHILD} pause')
         self.assertEqual(process.stdout.readline(), b'ready\n')
