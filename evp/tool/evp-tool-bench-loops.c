@@ -463,7 +463,9 @@ producer_main (gpointer data)
 static void
 start_producer (Loop *self)
 {
-  self->producer = g_thread_new ("evp bench", producer_main, self);
+  self->producer = g_thread_try_new ("evp bench", producer_main, self, &self->error);
+  if (self->producer == NULL)
+    loop_stop (self);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -560,6 +561,30 @@ check_only (char *const *only)
   return EVP_TOOL_OK;
 }
 
+/* Into what is there, which may be a link, a pipe or /dev/stdout, and not in its place. */
+static gboolean
+write_file (const char *path,
+            const char *text)
+{
+  FILE *file = g_fopen (path, "we");
+  gboolean written = file != NULL && fputs (text, file) >= 0;
+  int failure = errno;
+
+  if (file != NULL && fclose (file) != 0 && written)
+    {
+      written = FALSE;
+      failure = errno;
+    }
+  if (!written)
+    {
+      g_autofree char *name = g_filename_display_name (path);
+
+      /* Translators: a file and what is wrong with it */
+      evp_tool_error (_("Cannot write “%s”: %s"), name, g_strerror (failure));
+    }
+  return written;
+}
+
 int
 evp_tool_bench (int    argc,
                 char **argv)
@@ -624,11 +649,8 @@ evp_tool_bench (int    argc,
   if (plot != NULL)
     {
       svg = evp_tool_bench_plot (bench.results);
-      if (!g_file_set_contents (plot, svg, -1, &error))
-        {
-          evp_tool_error ("%s", error->message);
-          status = EVP_TOOL_FAILED;
-        }
+      if (!write_file (plot, svg))
+        status = EVP_TOOL_FAILED;
     }
 
 out:

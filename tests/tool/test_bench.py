@@ -168,6 +168,33 @@ class Bench(evptool.ToolTest):
             for name, limit in (('x', width), ('x1', width), ('x2', width), ('cx', width), ('y', height), ('cy', height)):
                 self.assertTrue(0 <= int(element.get(name, 0)) <= limit, (element.attrib, width, height))
 
+    def test_plot_into_what_is_there(self):
+        """A link stays a link, a pipe a pipe, and what was longer before is gone."""
+        with tempfile.TemporaryDirectory() as folder:
+            real, link = pathlib.Path(folder, 'real'), pathlib.Path(folder, 'link')
+            real.write_text('x' * 1000000)
+            link.symlink_to('real')
+            self.bench('--only', 'ready', '--plot', str(link))
+            self.assertTrue(link.is_symlink())
+            self.assertEqual(xml.etree.ElementTree.parse(real).getroot().tag, SVG + 'svg')
+        reader, writer = os.pipe()
+        result = self.evp('bench', '--quick', '--only', 'ready', '--plot', f'/dev/fd/{writer}', pass_fds=[writer])
+        os.close(writer)
+        self.assertEqual((result.status, result.err), (0, b''))
+        with open(reader, encoding='utf-8') as pipe:
+            self.assertEqual(xml.etree.ElementTree.parse(pipe).getroot().tag, SVG + 'svg')
+
+    def test_plot_too_large(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, 'file.svg')
+            result = self.evp('bench', '--quick', '--only', 'ready', '--plot', str(path), preexec_fn=limit)
+        self.assertEqual(result.status, 1)
+        self.assertIn(f'{path}”: File too large', result.err.decode())
+
     def test_plot_nowhere(self):
         result = self.evp('bench', '--quick', '--only', 'ready', '--plot', '/nonexistent/file.svg')
         self.assertEqual(result.status, 1)
