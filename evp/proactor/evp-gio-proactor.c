@@ -326,21 +326,19 @@ submit_to_pool (EvpGioProactor *self,
   return FALSE;
 }
 
-/* What can be waited for does not occupy a thread: pipes, terminals. */
+/* What can be waited for does not occupy a thread: pipes, terminals, descriptors that are no files at all. */
 static gboolean
 submit_file (EvpGioProactor *self,
              EvpOperation   *operation,
              GError        **error)
 {
   struct stat status;
-  gboolean stream;
 
   if (fstat (operation->fd, &status) != 0)
     status.st_mode = S_IFREG; /* the call itself will say what is wrong */
-  stream = S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode);
-  if (!stream && !S_ISCHR (status.st_mode))
+  if (S_ISREG (status.st_mode) || S_ISBLK (status.st_mode) || S_ISDIR (status.st_mode))
     return submit_to_pool (self, operation, error);
-  if (stream && operation->offset >= 0)
+  if ((S_ISFIFO (status.st_mode) || S_ISSOCK (status.st_mode)) && operation->offset >= 0)
     complete (evp_operation_ref (operation), -ESPIPE);
   else
     wait_ready (PRIVATE (self), operation);

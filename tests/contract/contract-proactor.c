@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 typedef struct
@@ -638,6 +639,51 @@ test_pipe_several (Fixture *fixture)
   close (fds[1]);
 }
 
+/* What is no file and may never become ready does not keep anybody waiting either. */
+static void
+test_eventfd (Fixture *fixture)
+{
+  guint64 one = 1;
+  int fd = eventfd (0, EFD_CLOEXEC); /* blocking */
+  Request *in = submit (request_new (fixture, EVP_OPERATION_READ, fd, NULL, 8));
+
+  turn (fixture);
+  g_assert_cmpint (in->operation->state, ==, EVP_OPERATION_SUBMITTED);
+  g_assert_cmpint (write (fd, &one, sizeof one), ==, sizeof one);
+  g_assert_cmpint (wait_for (in), ==, 8);
+  g_assert_cmpmem (in->buffer, 8, &one, 8);
+  submit (in);
+  turn (fixture);
+  cancel (in);
+  g_assert_cmpint (wait_for (in), ==, -ECANCELED);
+  /* and closing ends it */
+  submit (in);
+  turn (fixture);
+  evp_proactor_close (fixture->proactor);
+  g_assert_cmpint (in->operation->result, ==, -ECANCELED);
+  close (fd);
+}
+
+/* An operation goes on with another descriptor, while the first is still open. */
+static void
+test_other_descriptor (Fixture *fixture)
+{
+  Request *request = submit (request_new (fixture, EVP_OPERATION_RECV, fixture->pair[0], NULL, 8));
+  int fds[2];
+
+  make_pair (fds);
+  turn (fixture);
+  put (fixture->pair[1], "one");
+  g_assert_cmpint (wait_for (request), ==, 3);
+  request->operation->fd = fds[0];
+  submit (request);
+  turn (fixture);
+  put (fds[1], "three");
+  g_assert_cmpint (wait_for (request), ==, 5);
+  close (fds[0]);
+  close (fds[1]);
+}
+
 /* A pipe and a socket have no places: as with pread() and pwrite(). */
 static void
 test_pipe_offset (Fixture *fixture)
@@ -1235,6 +1281,7 @@ static const Case cases[] = {
   { "pipe-full", test_pipe_full },
   { "pipe-several", test_pipe_several },
   { "pipe-offset", test_pipe_offset },
+  { "eventfd", test_eventfd },
   { "poll", test_poll },
   { "poll-hang-up", test_poll_hang_up },
   { "closed-descriptor", test_closed_descriptor },
@@ -1247,6 +1294,7 @@ static const Case cases[] = {
   { "many", test_many },
   { "drop-elsewhere", test_drop_elsewhere },
   { "reused-descriptor", test_reused_descriptor },
+  { "other-descriptor", test_other_descriptor },
   { "close", test_close },
   { "closed", test_closed },
 };
