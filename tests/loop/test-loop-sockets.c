@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "evp/evp.h"
+#include "evp/loop/evp-base-event-loop-private.h"
 #include "support/evp-test-loop.h"
 #include "support/evp-test-support.h"
 
@@ -152,6 +153,12 @@ test_timer_loop_init (TestTimerLoop *self)
 }
 
 static void
+set_cb (gpointer flag)
+{
+  *(gboolean *) flag = TRUE;
+}
+
+static void
 await_timers (TestTimerLoop *self,
               guint          n)
 {
@@ -186,7 +193,9 @@ test_connect_delays (Fixture      *fixture,
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GError) error = NULL;
   g_auto (EvpTestAwait) await = { loop };
+  gboolean passed = FALSE;
   GSocket *client;
+  gint64 due;
 
   g_socket_set_listen_backlog (listener, 1);
   g_assert_true (g_socket_bind (listener, address, FALSE, &error));
@@ -223,9 +232,33 @@ test_connect_delays (Fixture      *fixture,
     g_main_context_iteration (NULL, TRUE);
   g_assert_false (evp_event_loop_sock_connect_finish (loop, await.result, &error));
   g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_clear_error (&error);
   evp_test_await_clear (&await);
   forget_timers (timers);
   g_assert_finalize_object (timers);
+
+  /* a loop of the library keeps the call for the next one, but not its delay */
+  await.loop = fixture->loop;
+  g_cancellable_reset (cancellable);
+  evp_event_loop_sock_connect_async (fixture->loop, client, address, cancellable, evp_test_ready_cb, &await);
+  evp_event_loop_call_later (fixture->loop, 0.1, set_cb, &passed, NULL, NULL);
+  evp_test_run_until (fixture->loop, &passed);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_cancellable_cancel (cancellable);
+      g_assert_false (evp_event_loop_sock_connect_finish (fixture->loop, evp_test_await (&await), &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_clear_error (&error);
+      evp_test_await_clear (&await);
+      if (i == 1)
+        break;
+      g_cancellable_reset (cancellable);
+      evp_event_loop_sock_connect_async (fixture->loop, client, address, cancellable, evp_test_ready_cb, &await);
+      while ((due = evp_loop_core_next_deadline (evp_loop_get_core (fixture->loop))) == G_MAXINT64)
+        g_main_context_iteration (evp_base_event_loop_get_main_context (EVP_BASE_EVENT_LOOP (fixture->loop)), FALSE);
+      /* one of 64 ms would have been next */
+      g_assert_cmpint (due - g_get_monotonic_time () * 1000, <, 40 * 1000000);
+    }
 }
 
 /* Rules: K-4 */

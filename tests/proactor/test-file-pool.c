@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The threads of EvpGioProactor, with pipes that keep them busy for as long as it takes. */
@@ -162,6 +163,40 @@ test_again (Fixture      *f,
   finish (f, 0);
 }
 
+/* In the child of a fork() there are no threads: closing there gives what had not been collected, and nothing else. */
+static void
+test_fork (Fixture      *f,
+           gconstpointer data)
+{
+  EvpOperation *queued = submit (f);
+  char byte = 0;
+  int status;
+  pid_t pid;
+
+  g_assert_true (evp_file_pool_cancel (f->pool, queued));
+  /* one of them is done */
+  g_assert_cmpint (write (f->pipe[1], &byte, 1), ==, 1);
+  collect (f, 1);
+  pid = fork ();
+  if (pid == 0)
+    {
+      guint n = 0;
+      gboolean ok = TRUE;
+
+      for (EvpOperation *done = evp_file_pool_close (f->pool); done != NULL; done = done->next)
+        {
+          ok = ok && done != queued && done->result == -ECANCELED;
+          n++;
+        }
+      _exit (ok && n == f->n_busy - 1 ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  end (f);
+  collect (f, f->n_busy - 1);
+  finish (f, 0);
+}
+
 /* Looks at what the pool writes under its lock, so the thread sanitizer must not see it. */
 __attribute__ ((no_sanitize ("thread"), noinline)) static gboolean
 is_cancelled (EvpOperation *operation)
@@ -215,6 +250,7 @@ main (int    argc,
 
   g_test_add ("/evp/proactor/file-pool/cancel", Fixture, NULL, set_up, test_cancel, tear_down);
   g_test_add ("/evp/proactor/file-pool/again", Fixture, NULL, set_up, test_again, tear_down);
+  g_test_add ("/evp/proactor/file-pool/fork", Fixture, NULL, set_up, test_fork, tear_down);
   g_test_add ("/evp/proactor/file-pool/close", Fixture, NULL, set_up, test_close, tear_down);
 
   return g_test_run ();
