@@ -30,7 +30,7 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._reference = weakref.ref(loop)
-        self._before = set()
+        self._around = None  # what runs in this thread beside our callbacks
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -44,11 +44,13 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
         try:
             handle.run()
         finally:
-            Evp.set_running_loop(None)
+            Evp.set_running_loop(self._around)
 
     def do_run_forever(self) -> bool:
+        loop = self.loop
+        around, self._around = self._around, self
         try:
-            self.loop.run_forever()
+            loop.run_forever()
         except RuntimeError as error:
             raise _error(Evp.Error.LOOP_RUNNING, str(error)) from None
         except BaseException as exception:  # pylint: disable=broad-except
@@ -59,6 +61,8 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
                 run.leave_with(exception)
             elif run.exception is None:
                 run.exception = exception  # there is no way for it through C
+        finally:
+            self._around = around
         return True
 
     def do_stop(self) -> None:
@@ -208,20 +212,21 @@ def gio(method: Callable, *args: Any, cancellable: Optional[Gio.Cancellable] = N
             container = method.get_container()
             if container is not None:
                 source = getattr(source, container.get_name())
+        nobody_waits = future.done() or loop.is_closed()
         try:
             value = getattr(source, finish_name)(result)
         except GLib.Error as error:
-            if future.done():
+            if nobody_waits:
                 return
             if cancellable.is_cancelled() and error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED):
                 future.cancel()
             else:
                 future.set_exception(error)
         except BaseException as error:  # pylint: disable=broad-except
-            if not future.done():
+            if not nobody_waits:
                 future.set_exception(error)
         else:
-            if not future.done():
+            if not nobody_waits:
                 future.set_result(value)
 
     def ended(future: asyncio.Future) -> None:

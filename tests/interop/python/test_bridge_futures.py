@@ -2,6 +2,7 @@
 """evp_asyncio: futures, methods of GIO, child watchers, and asyncio's loops for code that takes one of Evp's."""
 
 import asyncio
+import contextvars
 import os
 import signal
 import socket
@@ -84,6 +85,45 @@ class TestGio(evptest.TestCase):
                 stream.close()
 
         evp_asyncio.run(main())
+
+    def test_closed(self):
+        """R14: what ends when its loop is closed is told to nobody, as what asyncio runs in a thread."""
+        ended = []
+
+        class Read:
+            """Notes that the callback has been called."""
+
+            def __init__(self, stream):
+                self.method = stream.read_bytes_async
+                self.__name__ = self.method.__name__
+                self.get_arguments = self.method.get_arguments
+
+            def __call__(self, *args):
+                def done(*given):
+                    ended.append(1)
+                    args[-1](*given)
+
+                self.method(*args[:-1], done)
+
+        pairs = [socket.socketpair() for _ in range(2)]
+        connections = [Gio.SocketConnection(socket=Gio.Socket.new_from_fd(os.dup(ours.fileno())))
+                       for ours, _theirs in pairs]
+
+        async def main():
+            return [evp_asyncio.gio(Read(connection.get_input_stream()), 10, GLib.PRIORITY_DEFAULT)
+                    for connection in connections]
+
+        futures = evp_asyncio.run(main())
+        pairs[0][1].send(b'x')
+        pairs[1][0].send(b'not read, so what closes there resets the connection')
+        pairs[1][1].close()
+        with self.uncaught() as seen:
+            while len(ended) < 2:
+                GLib.MainContext.default().iteration(True)
+        self.assertEqual(seen, [])
+        self.assertEqual([future.done() for future in futures], [False, False])
+        for each in sum(pairs, ()):
+            each.close()
 
     def test_other_loops(self):
         """R14: a loop that is in no main context is told so."""
@@ -220,8 +260,14 @@ class TestAsEvp(evptest.TestCase):
         loop.run_until_complete(main())
         self.assertEqual(sorted(map(str, seen)), sorted(
             ['True', 'later', 'reader', 'writer', 'threadsafe', str(int(signal.SIGUSR1)), 'future']))
-        evp.call_soon(evp.stop)
+        with self.assertError(Evp.Error.NO_RUNNING_LOOP):
+            Evp.get_running_loop()
+        # run as an Evp loop it is the running one all the time, not only in callbacks of its own
+        seen.clear()
+        evp.call_soon(seen.clear)
+        loop.call_later(0.001, lambda: (evp.stop(), seen.append(Evp.get_running_loop() == evp)))
         evp.run_forever()
+        self.assertEqual(seen, [True])
         evp.close()
         self.assertTrue(loop.is_closed())
         with self.assertError(Evp.Error.LOOP_CLOSED):
@@ -318,13 +364,16 @@ class TestWatchers(evptest.TestCase):
         """R18: without an argument it is Evp's default watcher."""
         watcher = evp_asyncio.ChildWatcher()
         self.assertIsInstance(watcher, asyncio.AbstractChildWatcher)
+        variable = contextvars.ContextVar('variable', default='outside')
 
         async def main():
             done = asyncio.get_running_loop().create_future()
+            variable.set('inside')
             with watcher:
                 pid = evptest.spawn(CHILD, 'exit', '7')
-                watcher.add_child_handler(pid, lambda *given: done.set_result(given), 'argument')
-            self.assertEqual(await done, (pid, 7, 'argument'))
+                watcher.add_child_handler(pid, lambda *given: done.set_result((*given, variable.get())), 'argument')
+            variable.set('changed')
+            self.assertEqual(await done, (pid, 7, 'argument', 'inside'))  # as asyncio's callbacks
             self.assertFalse(watcher.remove_child_handler(pid))
 
         asyncio.run(main())
