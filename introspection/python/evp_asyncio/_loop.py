@@ -588,6 +588,24 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._no_longer_once(fd)
         return super()._add_writer(fd, callback, *args)
 
+    # What waits without a reader of asyncio's, but with one for whoever asks
+
+    def remove_reader(self, fd: Any) -> bool:
+        return super().remove_reader(fd) or (self._quick and not self._closed
+                                             and self._forget(fd, self._selector.readers))
+
+    def remove_writer(self, fd: Any) -> bool:
+        return super().remove_writer(fd) or (self._quick and not self._closed
+                                             and self._forget(fd, self._selector.writers))
+
+    def _forget(self, fd: Any, waiting: dict[int, asyncio.Future]) -> bool:
+        if not isinstance(fd, int):
+            fd = fd.fileno()
+        if waiting.pop(fd, None) is None:
+            return False
+        self._selector.disarm(fd)
+        return True
+
     # Callbacks with a priority
 
     def call_with_priority(self, priority: int, callback: Callable, *args: Any,

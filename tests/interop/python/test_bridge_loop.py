@@ -1001,6 +1001,47 @@ class TestSockets(BridgeTestCase):
             self.run_loop(task)
         self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
 
+    def test_removed(self):
+        """R1: what waits counts as a reader or a writer, and waits for nothing more when that is removed."""
+        near, far = self.pair()
+        for debug in True, False:  # with asyncio's, and with ours
+            self.loop.set_debug(debug)
+            self.loop.slow_callback_duration = 60
+            for remove_by in near, near.fileno():
+                task = self.waiting(self.loop.sock_recv(near, 10))
+                self.assertFalse(self.loop.remove_writer(remove_by))
+                self.assertTrue(self.loop.remove_reader(remove_by))
+                self.assertFalse(self.loop.remove_reader(remove_by))
+                far.send(b'kept')
+                self.turns()
+                self.assertFalse(task.done())
+                task.cancel()
+                self.turns()
+                self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
+
+            while True:
+                try:
+                    near.send(bytes(65536))
+                except BlockingIOError:
+                    break
+            task = self.waiting(self.loop.sock_sendall(near, b'x'))
+            receiving = self.waiting(self.loop.sock_recv(near, 10))
+            self.assertTrue(self.loop.remove_writer(near))
+            self.assertFalse(self.loop.remove_writer(near))
+            while True:
+                try:
+                    far.recv(1 << 20)
+                except BlockingIOError:
+                    break
+            self.turns()
+            self.assertFalse(task.done())
+            task.cancel()
+            far.send(b'other')  # the other direction goes on
+            self.assertEqual(self.run_loop(receiving), b'other')
+        self.loop.close()
+        self.assertFalse(self.loop.remove_reader(near))
+        self.assertFalse(self.loop.remove_writer(near))
+
     def test_the_last_one(self):
         """R1: of two that receive from one socket the last one gets what comes, as in asyncio."""
         near, far = self.pair()
