@@ -691,43 +691,45 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._check_running()
         if not self._context.acquire():
             raise RuntimeError('Another thread is iterating the main context of the event loop')
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._context.release)
-            if guest:
-                try:
-                    evp_running = Evp.get_running_loop()
-                except GLib.Error:
-                    evp_running = None
-                stack.callback(Evp.set_running_loop, evp_running)
-                Evp.set_running_loop(self.evp)
-                if self._context != GLib.MainContext.default():
-                    self._context.push_thread_default()
-                    stack.callback(self._context.pop_thread_default)
-            stack.callback(setattr, _override._thread, 'run', getattr(_override._thread, 'run', None))
-            _override._thread.run = self
-
-            self._quits.append(quit)
-            stack.callback(self._quits.clear)
-            hooks = sys.get_asyncgen_hooks()
-            self._set_coroutine_origin_tracking(self._debug)
-            self._thread_id = threading.get_ident()
-            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook,
-                                   finalizer=self._asyncgen_finalizer_hook)
-            events._set_running_loop(self)
-            try:
-                with self._signals():
-                    self._attach()
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.callback(self._context.release)
+                if guest:
                     try:
-                        yield
-                    finally:
-                        self._detach()
-            finally:
-                self._stopping = self._ended = False
-                self._thread_id = None
-                events._set_running_loop(None)
-                self._set_coroutine_origin_tracking(False)
-                sys.set_asyncgen_hooks(*hooks)
-        self._raise()
+                        evp_running = Evp.get_running_loop()
+                    except GLib.Error:
+                        evp_running = None
+                    stack.callback(Evp.set_running_loop, evp_running)
+                    Evp.set_running_loop(self.evp)
+                    if self._context != GLib.MainContext.default():
+                        self._context.push_thread_default()
+                        stack.callback(self._context.pop_thread_default)
+                stack.callback(setattr, _override._thread, 'run', getattr(_override._thread, 'run', None))
+                _override._thread.run = self
+
+                self._quits.append(quit)
+                stack.callback(self._quits.clear)
+                hooks = sys.get_asyncgen_hooks()
+                self._set_coroutine_origin_tracking(self._debug)
+                self._thread_id = threading.get_ident()
+                sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook,
+                                       finalizer=self._asyncgen_finalizer_hook)
+                events._set_running_loop(self)
+                try:
+                    with self._signals():
+                        self._attach()
+                        try:
+                            yield
+                        finally:
+                            self._detach()
+                finally:
+                    self._stopping = self._ended = False
+                    self._thread_id = None
+                    events._set_running_loop(None)
+                    self._set_coroutine_origin_tracking(False)
+                    sys.set_asyncgen_hooks(*hooks)
+        finally:  # whatever comes out of the block, too: it would else come out of the next run
+            self._raise()
 
     def _raise(self) -> None:
         exception, self._exception = self._exception, None

@@ -805,6 +805,24 @@ loop.close()
         self.assertEqual(ended[2:], ['task'])
         self.assertTrue(task.done())
 
+    def test_exception_beside_another(self):
+        """R8, R15: what ended a loop that somebody drives comes out there, whatever else does, and not of the next run."""
+        async def leave():
+            raise SystemExit(3)
+
+        task = self.loop.create_task(leave())
+        main_loop = GLib.MainLoop()
+        with self.assertRaises(SystemExit) as caught:
+            with self.loop.running(main_loop.quit):
+                main_loop.run()
+                raise ZeroDivisionError
+        self.assertIsInstance(caught.exception.__context__, ZeroDivisionError)
+        self.assertIsInstance(task.exception(), SystemExit)
+        with self.assertRaises(ZeroDivisionError):
+            with self.loop.running():
+                raise ZeroDivisionError
+        self.assertEqual(self.run_loop(asyncio.sleep(0, 'goes on')), 'goes on')
+
     def test_paused(self):
         """R14: inside paused() the loop does not run."""
         seen = []
