@@ -242,7 +242,6 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._pygobject_depth: Optional[int] = None  # how many main loops of PyGObject's there are around us
         self._watch: Optional[Evp.TurnSource] = None  # sees signals while a turn runs a main loop
         self._watched_from = 0       # how many main loops of PyGObject's there were before
-        self._interrupt = self._on_sigint  # one object, to know it again
         self._quick = selector is None and _is_quick  # whether turns, and waiting for sockets, are ours
         if selector is not None:
             selector = _only_looks(selector)
@@ -816,7 +815,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             if helped is not None:
                 _ossighelper._wakeup_fd_is_active = helped
             with contextlib.suppress(ValueError, OSError):
-                if signal.getsignal(signal.SIGINT) is self._interrupt:
+                if signal.getsignal(signal.SIGINT) == self._on_sigint:
                     signal.signal(signal.SIGINT, signal.default_int_handler)
             if not self._signal_handlers:  # else it stays ours, as asyncio has it
                 self._restore_wakeup_fd(previous)
@@ -886,7 +885,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         # KeyboardInterrupt could strike on the way into _turn(), where nobody could catch it
         with contextlib.suppress(ValueError, OSError):
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                signal.signal(signal.SIGINT, self._interrupt)
+                signal.signal(signal.SIGINT, self._on_sigint)
 
     def _on_sigint(self, signum: int, frame: Any) -> None:
         nested = len(self._quits) > self._turn_depth or (

@@ -907,7 +907,21 @@ loop.close()
         self.assertEqual(self.run_loop(main()), 7)
 
     def test_dropped(self):
-        """R16: a closed loop is freed without the garbage collector's being stuck."""
+        """R16: a closed loop is freed, and as asyncio's without waiting for the garbage collector."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        loop = evp_asyncio.EventLoop()
+        loop.call_soon(signal.raise_signal, signal.SIGINT)
+        with self.assertRaises(KeyboardInterrupt):
+            loop.run_forever()
+        loop.run_until_complete(asyncio.sleep(0.001))
+        loop.close()
+        reference = weakref.ref(loop)
+        del loop
+        self.assertIsNone(reference())
+        gc.enable()
+
         loop = evp_asyncio.EventLoop()
         loop.run_until_complete(asyncio.sleep(0.001))
         loop.close()
