@@ -9,6 +9,7 @@ import contextvars
 import functools
 import heapq
 import math
+import os
 import select
 import selectors
 import signal
@@ -26,7 +27,7 @@ from gi.repository import Evp, GLib
 _raw = get_introspection_module('Evp').AbstractEventLoop  # without what our override does for callbacks and Ctrl-C
 
 # what is used of asyncio beside its documented methods
-_NEEDED = ('_run_once', '_call_soon', '_check_closed', '_check_running', '_read_from_self',
+_NEEDED = ('_run_once', '_call_soon', '_check_closed', '_check_running', '_read_from_self', '_process_self_data',
            '_set_coroutine_origin_tracking', '_asyncgen_firstiter_hook', '_asyncgen_finalizer_hook')
 _NEEDED_ATTRIBUTES = ('_ready', '_scheduled', '_stopping', '_thread_id', '_selector', '_csock', '_ssock',
                       '_signal_handlers', '_debug')
@@ -239,6 +240,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._prioritized: set[_Prioritized] = set()
         self._source: Optional[Evp.TurnSource] = None
         self._context = context      # PyGObject looks for it
+        self._wakeup_before = -1     # whose wakeup descriptor ours stands in for
         self._pygobject_depth: Optional[int] = None  # how many main loops of PyGObject's there are around us
         self._watch: Optional[Evp.TurnSource] = None  # sees signals while a turn runs a main loop
         self._watched_from = 0       # how many main loops of PyGObject's there were before
@@ -803,6 +805,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         except (ValueError, OSError):  # no signals in this interpreter
             yield
             return
+        self._wakeup_before = previous
         self._catch_sigint()
         # PyGObject's overrides would point the wakeup descriptor at a socket of theirs
         helped = getattr(_ossighelper, '_wakeup_fd_is_active', None)
@@ -819,6 +822,9 @@ class EventLoop(asyncio.SelectorEventLoop):
                     signal.signal(signal.SIGINT, signal.default_int_handler)
             if not self._signal_handlers:  # else it stays ours, as asyncio has it
                 self._restore_wakeup_fd(previous)
+            if previous != -1:
+                self._read_from_self()  # what came last is for that one as well
+                self._wakeup_before = -1
 
     @contextlib.contextmanager
     def _among_main_loops(self) -> Iterator[None]:
@@ -868,6 +874,13 @@ class EventLoop(asyncio.SelectorEventLoop):
                     quit()
             self._read_from_self()
         return -1
+
+    def _process_self_data(self, data: bytes) -> None:
+        super()._process_self_data(data)
+        # asyncio takes the wakeup descriptor only for handlers of its own; whoever had it sees the same signals here
+        if self._wakeup_before != -1 and (signals := data.replace(b'\0', b'')):
+            with contextlib.suppress(OSError):
+                os.write(self._wakeup_before, signals)
 
     def _set_wakeup_fd(self) -> int:
         return signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)

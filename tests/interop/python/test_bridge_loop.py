@@ -447,6 +447,51 @@ class TestLoop(BridgeTestCase):
         reader.close()
         writer.close()
 
+    def test_wakeup_fd_of_others(self):
+        """R12: whose the wakeup descriptor was sees what comes while the loop runs, as it does beside asyncio's."""
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        seen = []
+        before = signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.set_wakeup_fd(writer.fileno())
+        # in the middle of a run, beside a handler of the loop's
+        self.loop.add_reader(reader, lambda: (seen.append(reader.recv(10)), self.loop.stop()))
+        self.loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        self.loop.run_forever()
+        self.assertEqual(seen, [bytes([signal.SIGUSR1])])
+        # in the last turn
+        self.loop.remove_reader(reader)
+        self.loop.call_soon(self.loop.stop)
+        self.loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        self.loop.run_forever()
+        self.assertEqual(reader.recv(10), bytes([signal.SIGUSR1]))
+        # what wakes the loop is nobody else's business; and nor is what somebody does not read
+        self.loop.call_soon_threadsafe(self.loop.call_soon_threadsafe, self.loop.stop)
+        self.loop.run_forever()
+        with self.assertRaises(BlockingIOError):
+            reader.recv(10)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                writer.send(bytes(1000))
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self.loop.call_soon(self.loop.call_soon, self.loop.stop)
+        self.loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        self.loop.run_forever()
+        self.assertEqual(signal.set_wakeup_fd(-1), writer.fileno())
+        reader.close()
+        writer.close()
+
+        # another loop's, whose handler is called when that runs again
+        other = evp_asyncio.EventLoop()
+        other.add_signal_handler(signal.SIGUSR1, other.stop)
+        self.loop.call_soon(self.loop.call_soon, self.loop.stop)
+        self.loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        self.loop.run_forever()
+        other.run_forever()
+        other.close()
+        signal.signal(signal.SIGUSR1, before)
+
     def test_interrupt_while_sleeping(self):
         """R12: Ctrl-C ends a loop that waits for ever, with the default handler and with asyncio.run()'s."""
         program = '''
