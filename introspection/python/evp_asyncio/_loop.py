@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from asyncio import events
 from typing import Any, Callable, Iterator, Optional
 
@@ -41,6 +42,7 @@ _QUICK = ('_add_reader', '_add_writer', '_remove_reader', '_remove_writer', '_so
 _QUICK_ATTRIBUTES = ('_timer_cancelled_count', '_clock_resolution', '_transports')
 
 _poll = selectors.DefaultSelector.select
+_clock = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)  # the main context's
 _EPOLLIN = getattr(select, 'EPOLLIN', 0)
 _EPOLLOUT = getattr(select, 'EPOLLOUT', 0)
 _EPOLLONESHOT = getattr(select, 'EPOLLONESHOT', 0)
@@ -379,12 +381,18 @@ class EventLoop(asyncio.SelectorEventLoop):
             return 0
         self._idle = True
         if self._scheduled:
-            when = self._scheduled[0]._when * 1e6
+            when = self._on_clock(self._scheduled[0]._when) * 1e6
             if when < 9e18:
                 return math.ceil(when) if when > 0 else 0
             if math.isnan(when):
                 return 0
         return -1
+
+    def _on_clock(self, when: float) -> float:
+        """A time of the loop's on the clock of the main context, should time() have become another: a test's, for one."""
+        now = self.time()
+        there = _clock()
+        return when if abs(there - now) < 0.001 else when - now + there
 
     def _quit(self) -> None:
         """Ends the innermost main loop; the others follow as they get to know."""
@@ -463,7 +471,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if math.isnan(when):
             self._source.wake()
         else:
-            self._source.set_deadline(when)
+            self._source.set_deadline(self._on_clock(when))
 
     def stop(self) -> None:
         """Ends what runs the loop: run_forever(), or the application that drives it."""
@@ -748,7 +756,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if self._due() == 0:
             self._source.wake()
         else:
-            self._source.set_deadline(self._scheduled[0]._when if self._scheduled else math.inf)
+            self._set_deadline(self._scheduled[0]._when if self._scheduled else math.inf)
         self._source.attach()
         for handle in self._prioritized:
             self._attach_prioritized(handle)

@@ -354,6 +354,54 @@ class TestLoop(BridgeTestCase):
             self.assertEqual(self.run_loop(asyncio.sleep(0.001, 'slept')), 'slept')
             timer.cancel()
 
+    def test_other_clock(self):
+        """R9: a loop whose time() is another clock than the main context's waits as long as on stock asyncio."""
+        class Shifted(Loop):
+            shift = 0.0
+
+            def time(self):
+                return super().time() + self.shift
+
+        for shift in 1000, -1000, -1e7:
+            loop = Shifted()
+            loop.shift = shift
+            seen = []
+
+            def arm(name, *_data, loop=loop, seen=seen):
+                for each in loop.call_later(0.002, seen.append, name), loop.call_at(loop.time() + 0.003, loop.stop):
+                    self.assertGreater(each.when(), loop.time())
+
+            # before the run, in a turn, and between two
+            arm('before')
+            loop.run_forever()
+            loop.call_soon(arm, 'in a turn')
+            loop.run_forever()
+            self.add_source(GLib.Timeout(1), lambda *_, arm=arm: arm('between'))
+            loop.run_forever()
+            # and a clock that becomes another one meanwhile
+            loop.call_soon(setattr, loop, 'shift', 0)
+            loop.call_soon(arm, 'after')
+            loop.run_forever()
+            loop.close()
+            self.assertEqual(seen, ['before', 'in a turn', 'between', 'after'])
+            self.assertLess(loop.dispatches, 100)
+
+        # one that is set by hand
+        class ByHand(Loop):
+            now = 5.0
+
+            def time(self):
+                return self.now
+
+        loop = ByHand()
+        seen = []
+        loop.call_later(3600, lambda: (seen.append('hour'), loop.stop()))
+        loop.call_later(7200, self.fail)
+        self.add_source(GLib.Timeout(2), lambda *_: (setattr(loop, 'now', 3700.0), loop.call_soon(seen.append, 'set')))
+        loop.run_forever()
+        self.assertEqual(seen, ['set', 'hour'])
+        loop.close()
+
     def test_timers(self):
         """R5, R9: timers are asyncio's: in order, with arguments and context, cancelled or refused."""
         import contextvars
