@@ -181,8 +181,43 @@ class TestFutures(evptest.TestCase):
             future.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await task
+            # and one that is cancelled already
+            with self.assertRaises(asyncio.CancelledError):
+                await future
+            wrapped = evp_asyncio.wrap_future(asyncio.sleep(3600))
+            wrapped.cancel()
+            task = asyncio.ensure_future(wrapped)
+            await asyncio.wait([task])
+            self.assertTrue(task.cancelled())
 
         evp_asyncio.run(main())
+
+    def test_closed(self):
+        """R7b: a future of Evp's that is done when the loop of who awaits it is closed tells nobody."""
+        other = self.new_loop(GLib.MainContext.new())
+        futures = [other.create_future() for _ in range(3)]
+
+        async def main():
+            for future in futures:
+                tasks.append(asyncio.ensure_future(future))
+            await asyncio.sleep(0)
+
+        tasks = []
+        loop = evp_asyncio.EventLoop()
+        loop.run_until_complete(main())
+        loop.close()
+        seen = []
+        other.set_exception_handler(lambda *given: seen.append(given))
+        futures[0].set_result(1)
+        futures[1].set_exception(ValueError())
+        futures[2].cancel()
+        other.call_soon(other.stop)
+        other.run_forever()
+        self.assertIsInstance(futures[1].exception(), ValueError)
+        self.assertEqual(seen, [])
+        self.assertEqual([task.done() for task in tasks], [False] * 3)
+        for task in tasks:
+            task._log_destroy_pending = False
 
     def test_evp_tasks(self):
         """R7b: a task of Evp's own goes on awaiting futures of Evp's, with asyncio around it."""

@@ -825,6 +825,8 @@ class Future(Evp.Future):
             if loop is not None:
                 return (yield from _asyncio_future(loop, self))
             yield self
+        elif self.cancelled() and _asyncio_loop() is not None:
+            raise sys.modules['asyncio'].CancelledError  # as if it were cancelled only now
         return self.get_result()
 
     __iter__ = __await__
@@ -844,7 +846,7 @@ def _asyncio_future(loop, future):
     thread = threading.get_ident()
 
     def finish():
-        if mirror.done():
+        if mirror.done() or loop.is_closed():
             return
         if future.cancelled():
             mirror.cancel()
