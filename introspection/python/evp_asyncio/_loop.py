@@ -236,6 +236,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._idle = False           # nothing is ready: whoever adds something has to wake the source
         self._in_turn = False
         self._ended = False          # the main loop has been told to quit, and has not done it yet
+        self._guest = False          # the main loop that drives us is somebody else's
         self._turn_depth = 0         # len(self._quits) when the turn began
         self._quits: list[Callable[[], Any]] = []  # how to end the main loops that drive us, outermost first
         self._exception: Optional[BaseException] = None  # what has to come out of the outermost
@@ -305,6 +306,9 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _turn(self) -> int:
         """One dispatch of the source; returns when the next one is due, for C."""
         if self._ended:
+            return -1
+        if self._exception is not None:  # Ctrl-C, between two turns
+            self._quit()
             return -1
         try:
             self._idle = False
@@ -716,6 +720,7 @@ class EventLoop(asyncio.SelectorEventLoop):
                 stack.callback(setattr, _override._thread, 'run', getattr(_override._thread, 'run', None))
                 _override._thread.run = self
 
+                self._guest = guest
                 self._quits.append(quit)
                 stack.callback(self._quits.clear)
                 hooks = sys.get_asyncgen_hooks()
@@ -913,7 +918,17 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._watch is not None and len(_ossighelper._callback_stack) > self._watched_from)
         if self._in_turn and not nested:
             signal.default_int_handler(signum, frame)
-        self._leave(KeyboardInterrupt())
+        inside = self._pygobject_depth is not None and len(_ossighelper._callback_stack) > self._pygobject_depth + 1
+        if self._in_turn or inside or len(self._quits) > 1:
+            self._leave(KeyboardInterrupt())
+        elif self._exception is None:
+            # what drives us may not have begun yet, or be over: told now, it would not know, or its next run would end
+            self._exception = KeyboardInterrupt()
+            self._stopping = True
+            self._source.wake()
+            with contextlib.suppress(GLib.Error):  # that none runs
+                if not self._guest and Evp.get_running_loop() == self._evp:
+                    self._evp.stop()  # our turn might not come beside sources of higher priority
 
     def remove_signal_handler(self, sig: int) -> bool:
         removed = super().remove_signal_handler(sig)

@@ -601,6 +601,62 @@ except KeyboardInterrupt:
         _status, output, _errors = self.run_python(program)
         self.assertEqual(output.split(), ['forever', 'removed', 'busy', 'cancelled', 'run'])
 
+    def test_interrupt_before_and_after(self):
+        """R12, R16: Ctrl-C before the first turn and after the last one comes out, once, and ends no other run."""
+        class Interrupted(Loop):
+            where = None
+
+            def interrupt(self, where):
+                if self.where == where:
+                    self.where = None
+                    signal.raise_signal(signal.SIGINT)
+
+            def _attach(self):
+                self.interrupt('before attaching')
+                super()._attach()
+                self.interrupt('before')
+
+            def _detach(self):
+                self.interrupt('after')
+                super()._detach()
+                self.interrupt('after detaching')
+
+        main_loop = GLib.MainLoop()
+        for guest in False, True:
+            for where in 'before attaching', 'before', 'after', 'after detaching':
+                with self.subTest(where, guest=guest):
+                    loop = Interrupted()
+                    loop.where = where
+                    with self.assertRaises(KeyboardInterrupt):
+                        if guest:
+                            with loop.running(main_loop.quit):
+                                if where.startswith('after'):
+                                    loop.call_soon(main_loop.quit)
+                                main_loop.run()
+                        else:
+                            if where.startswith('after'):
+                                loop.call_soon(loop.stop)
+                            loop.run_forever()
+                    self.assertIsNone(loop.where)
+                    self.assertEqual(loop.run_until_complete(asyncio.sleep(0.001, 'whole')), 'whole')
+                    loop.close()
+
+        # beside a source that lets the loop have no turn
+        self.loop.priority = GLib.PRIORITY_LOW
+        busy = []
+
+        def never_ends(*_data):
+            busy.append(1)
+            if len(busy) == 3:
+                signal.raise_signal(signal.SIGINT)
+            return True
+
+        source = self.add_source(GLib.Idle(), never_ends)
+        with self.assertRaises(KeyboardInterrupt):
+            self.loop.run_forever()
+        source.destroy()
+        self.assertEqual(self.run_loop(asyncio.sleep(0.001, 'whole')), 'whole')
+
     def test_raising_handlers(self):
         """R8, R12: what a signal handler raises while the loop sleeps comes out of the run, after the task has tidied up."""
         program = '''
