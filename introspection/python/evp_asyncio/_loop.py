@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -17,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from asyncio import events
 from typing import Any, Callable, Iterator, Optional
 
@@ -205,6 +207,19 @@ class _MainLoops(list):
         self._began()
 
 
+_loops: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _close_evp() -> None:
+    """For programs that close no loop: asyncio does it at the very end, when PyGObject can do nothing any more."""
+    for loop in list(_loops):
+        if loop._evp is not None and not loop.is_running():
+            with contextlib.suppress(GLib.Error):
+                loop._evp.close()
+            loop._evp = None
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """asyncio's event loop, inside a GLib main context.
 
@@ -258,6 +273,7 @@ class EventLoop(asyncio.SelectorEventLoop):
                 raise RuntimeError(f'evp_asyncio does not know this Python: its event loops have no {name}')
         self._quick = self._quick and all(hasattr(self, name) for name in _QUICK_ATTRIBUTES)
         self._source = Evp.TurnSource.new(context, self._selector.fileno())
+        _loops.add(self)
 
     # What it lives in
 
@@ -796,7 +812,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             return
         for handle in list(self._prioritized):
             handle.cancel()
-        if self._evp is not None:
+        if self._evp is not None and not sys.is_finalizing():
             try:
                 self._evp.close()
             except GLib.Error as error:

@@ -1093,6 +1093,30 @@ loop.close()
         self.assertDropped(reference)
         self.assertEqual([warning.category for warning in caught], [ResourceWarning])
 
+    def test_never_closed(self):
+        """R16: programs that do not close their loops end as quietly as on stock asyncio."""
+        program = '''
+import asyncio, atexit, sys
+import evp_asyncio
+
+def at_the_end():
+    print(never_closed.run_until_complete(asyncio.sleep(0, 'at the end')))
+
+evp_asyncio.install({policy})
+atexit.register(at_the_end)
+never_closed = asyncio.new_event_loop()
+print(never_closed.run_until_complete(asyncio.sleep(0, 'never closed')))
+policys = asyncio.get_event_loop_policy().get_event_loop()
+print(policys.run_until_complete(asyncio.sleep(0, 'of the policy')))
+never_run = asyncio.new_event_loop()
+{then}
+'''
+        for policy in '', 'evp_asyncio._Evp.DefaultEventLoopPolicy()':
+            for then in 'never_closed.evp', 'sys.exit(0)', 'atexit.unregister(at_the_end); atexit.register(at_the_end)':
+                _status, output, _errors = self.run_python(program.format(policy=policy, then=then),
+                                                           PYTHONWARNINGS='ignore')
+                self.assertEqual(output.splitlines(), ['never closed', 'of the policy', 'at the end'])
+
     def test_debug(self):
         """R5, R20: debug mode names who scheduled something, not us."""
         self.loop.set_debug(True)
