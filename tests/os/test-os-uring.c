@@ -5,6 +5,7 @@
 #include "evp/os/evp-os-uring-private.h"
 
 #include "evp/base/evp-clock-private.h"
+#include "support/evp-test-support.h"
 
 #ifdef HAVE_LIBURING
 
@@ -34,7 +35,7 @@ poll (struct pollfd *fds,
   timeouts[n_polls++] = timeout;
   if (n_polls > N_INTERRUPTIONS)
     return 0;
-  g_usleep (2000);
+  evp_test_spin (2000);
   errno = EINTR;
   return -1;
 }
