@@ -54,6 +54,9 @@ test('timers', withLoop(loop => {
     assertEqual(seen, ['a', 'b', 'c']);
     assert(loop.time() >= now + 0.004);
     assertError(() => loop.call_later(NaN, () => {}), Evp.Error.INVALID_ARGUMENT);
+    loop.call_at(now, (...args) => seen.push(...args), 'with', 'arguments');
+    turn(loop);
+    assertEqual(seen.slice(3), ['with', 'arguments']);
 }));
 
 // Rules: C-11, C-12, I-4
@@ -151,6 +154,38 @@ test('exceptions', withLoop(loop => {
         assert(context.get_string('traceback').includes('test-loop.js'));
     }
 }));
+
+// Rules: X-1, X-2
+test('errors-of-c-are-reported-as-they-are', withLoop(loop => {
+    const seen = [];
+    loop.set_exception_handler((_loop, context) => seen.push(context));
+    loop.call_soon(() => {
+        throw new GLib.Error(Gio.IOErrorEnum, Gio.IOErrorEnum.NOT_FOUND, 'io');
+    });
+    turn(loop);
+    // what C reports later is not what JavaScript threw before
+    const context = Evp.ExceptionContext.new('reported by C');
+    context.set_error(new GLib.Error(Evp.Error, Evp.Error.FORKED, 'forked'));
+    loop.call_exception_handler(context);
+    assertEqual(seen.length, 2);
+    assert(seen[0].get_error().matches(Gio.IOErrorEnum, Gio.IOErrorEnum.NOT_FOUND));
+    assertEqual(seen[0].get_error().message, 'io');
+    assert(seen[1].exception.matches(Evp.Error, Evp.Error.FORKED), `${seen[1].exception}`);
+}));
+
+// Rules: X-1, X-4
+test('no-exception-handler-again', () => {
+    const [status, output, messages] = runGjs(`
+        const loop = new Evp.SelectorEventLoop();
+        loop.set_exception_handler(() => print('the old one'));
+        loop.set_exception_handler(null);
+        loop.call_soon(() => { throw new TypeError('mine'); });
+        loop.call_soon(() => loop.stop());
+        loop.run_forever();
+        loop.close();`);
+    assertEqual([status, output], [0, '']);
+    assert(messages.includes('TypeError: mine'), messages);
+});
 
 // what can be thrown in JavaScript, and does not all turn into a string
 const anything = ['text', null, undefined, 7, Symbol('sign'), Object.create(null), Object.freeze({stack: 5}), {
@@ -382,6 +417,20 @@ test('future-states', withLoop(loop => {
     }
 }));
 
+// Rules: U-2, U-4
+test('the-first-error-stays', withLoop(loop => {
+    const [first, second] = [new TypeError('same'), new TypeError('same')];
+    const failed = loop.create_future();
+    failed.set_error(first);
+    assertError(() => failed.set_error(second), Evp.Error.INVALID_STATE);
+    const source = loop.create_future();
+    source.chain(failed);
+    source.set_error(second);
+    turn(loop);
+    turn(loop);
+    assert(assertThrows(() => failed.get_result()) === first);
+}));
+
 // Rules: U-3, U-4
 test('chained-errors', withLoop(loop => {
     for (const error of anything) {
@@ -435,6 +484,23 @@ test('await', async () => {
     assert(last);
     assertEqual(await Promise.all([future, future.then(([first]) => first)]), [[1, 2], 1]);
     assertEqual(await future.await_async(null), [1, 2]);
+    loop.close();
+});
+
+// Rules: U-5
+test('await-cancelled', async () => {
+    const loop = adoptedLoop();
+    const cancellable = new Gio.Cancellable();
+    const future = loop.create_future();
+    const waiting = future.await_async(cancellable).catch(error => error);
+    cancellable.cancel();
+    assert((await waiting).matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED));
+    assert(!future.done());
+    // it is that of the wait, not of the future
+    future.set_error(new TypeError('mine'));
+    const error = await future.await_async(cancellable).catch(caught => caught);
+    assert(error instanceof GLib.Error && error.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), `${error}`);
+    assert(assertThrows(() => future.get_result()) instanceof TypeError);
     loop.close();
 });
 
@@ -539,6 +605,11 @@ test('run-where-the-policy-makes-other-loops', () => {
             this.made = new Evp.SelectorEventLoop(); // in a context of its own, where nothing is awaited
             return this.made;
         }
+
+        vfunc_set_event_loop(loop) {
+            this.set = loop;
+            return super.vfunc_set_event_loop(loop);
+        }
     });
     const policy = new Policy();
     Evp.set_event_loop_policy(policy);
@@ -546,10 +617,11 @@ test('run-where-the-policy-makes-other-loops', () => {
     const error = assertThrows(() => Evp.run(async loop => {
         ran = loop;
         await null;
+        assert(policy.set === loop);
         throw new RangeError('out');
     }), RangeError);
     assertEqual(error.message, 'out');
-    assert(ran.is_closed() && policy.made.is_closed() && policy.made !== ran);
+    assert(ran.is_closed() && policy.made.is_closed() && policy.made !== ran && policy.set === null);
 });
 
 // Rules: L-19
@@ -595,6 +667,26 @@ test('run-interrupted', () => {
         } catch (error) {
             print(error.matches(Evp.Error, Evp.Error.CANCELLED));
         }`);
+    assertEqual([status, output, errors], [0, 'true\n', '']);
+});
+
+// Rules: L-19
+test('run-interrupted-before-its-promise', () => {
+    const [status, output, errors] = runGjs(`
+        const self = new Gio.Credentials().get_unix_pid();
+        let end = null;
+        try {
+            Evp.run(loop => {
+                loop.call_soon(() => GLib.spawn_command_line_async('kill -INT ' + self));
+                return new Promise(resolve => (end = resolve));
+            });
+        } catch (error) {
+            print(error.matches(Evp.Error, Evp.Error.CANCELLED));
+        }
+        end('too late'); // and no harm
+        const main = new GLib.MainLoop(null, false);
+        new Promise(resolve => GLib.idle_add(GLib.PRIORITY_LOW, resolve)).then(() => main.quit());
+        main.run();`);
     assertEqual([status, output, errors], [0, 'true\n', '']);
 });
 
@@ -774,6 +866,7 @@ const ScratchProactor = GObject.registerClass(class ScratchProactor extends Evp.
 
     vfunc_submit(operation) {
         (this.operations ??= []).push(operation);
+        (this.seen ??= []).push(operation);
         System.gc();
         this.context.wakeup();
         this.source ??= GLib.timeout_add(GLib.PRIORITY_DEFAULT, 1, () => {
@@ -811,7 +904,8 @@ const ScratchProactor = GObject.registerClass(class ScratchProactor extends Evp.
 
 // Rules: V-5
 test('proactor-from-scratch', async () => {
-    const loop = new Evp.ProactorEventLoop({main_context: GLib.MainContext.default(), proactor: new ScratchProactor()});
+    const proactor = new ScratchProactor();
+    const loop = new Evp.ProactorEventLoop({main_context: GLib.MainContext.default(), proactor});
     const [file, stream] = Gio.File.new_tmp('evp-XXXXXX');
     const fd = stream.get_input_stream().get_fd();
     const reads = [];
@@ -822,6 +916,10 @@ test('proactor-from-scratch', async () => {
         assertEqual(new TextDecoder().decode(bytes.toArray()), 'read by JavaScript');
     assertEqual(await loop.write_async(fd, new GLib.Bytes('hello'), 0, null), 5);
     loop.close();
+    System.gc();
+    // what is kept longer than needed is still an operation
+    assertEqual(proactor.seen.map(item => item.is_pending()), Array(21).fill(false));
+    assert(proactor.seen.every(item => [5, 64].includes(item.get_length())));
     stream.close(null);
     file.delete(null);
 });
