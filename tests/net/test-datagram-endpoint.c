@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "net/net-contextless.h"
 #include "net/net-loops.h"
 
 #include "evp/base/evp-debug-private.h"
@@ -1146,12 +1147,67 @@ test_half_made (void)
   g_assert_finalize_object (endpoint);
 }
 
+static void
+stop_datagram_cb (EvpDatagramEndpoint *endpoint,
+                  GBytes              *data,
+                  GSocketAddress      *address,
+                  gpointer             n_received)
+{
+  ++*(guint *) n_received;
+  evp_event_loop_stop (evp_datagram_endpoint_get_loop (endpoint));
+}
+
+/* Without a main context nothing tells when a handler comes; what is in the socket goes to it all the same. */
+static void
+test_contextless (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a loop without a main context");
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  EvpAbstractEventLoop *loop = g_object_new (net_contextless_loop_get_type (), NULL);
+  g_autoptr (GSocketAddress) local = inet ("127.0.0.1", 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GAsyncResult) created = NULL;
+  g_autoptr (EvpDatagramEndpoint) endpoint = NULL;
+  g_autoptr (GBytes) data = g_bytes_new_static ("x", 1);
+  guint n_received = 0;
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_create_datagram_endpoint_async (loop, local, NULL, NULL, NULL, net_contextless_ready_cb, &created);
+  net_contextless_run (loop);
+  endpoint = evp_event_loop_create_datagram_endpoint_finish (loop, created, &error);
+  g_assert_no_error (error);
+  address = address_of (endpoint);
+  for (guint i = 0; i < 3; i++)
+    {
+      gulong id;
+
+      g_assert_true (evp_datagram_endpoint_send (endpoint, data, address, &error));
+      g_assert_no_error (error);
+      net_contextless_pause (loop);
+      g_assert_cmpuint (n_received, ==, i);
+      if (i == 2)
+        break; /* nobody wants the last one */
+      id = g_signal_connect (endpoint, "datagram-received", G_CALLBACK (stop_datagram_cb), &n_received);
+      net_contextless_run (loop);
+      g_assert_cmpuint (n_received, ==, i + 1);
+      g_signal_handler_disconnect (endpoint, id);
+    }
+  evp_datagram_endpoint_close (endpoint);
+  g_assert_cmpuint (net_contextless_count_timers (loop), ==, 0);
+  g_clear_object (&created);
+  g_assert_finalize_object (g_steal_pointer (&endpoint));
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_finalize_object (loop);
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/evp/net/datagram-endpoint/contextless", test_contextless);
   net_test_add ("datagram-endpoint", "echo", test_echo);
   net_test_add ("datagram-endpoint", "senders", test_senders);
   net_test_add ("datagram-endpoint", "address", test_address);

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "net/net-contextless.h"
 #include "net/net-loops.h"
 #include "net/net-servers.h"
 #include "net/net-sockets.h"
@@ -717,6 +718,72 @@ test_close_in_report (void)
   evp_test_deadline_stop (deadline);
 }
 
+static void
+stop_incoming_cb (EvpServer *server,
+                  GIOStream *connection,
+                  gpointer   user_data)
+{
+  g_set_object ((GIOStream **) user_data, connection);
+  evp_event_loop_stop (evp_server_get_loop (server));
+}
+
+/* The kernel lets it in; the server need not know. */
+static GSocket *
+connect_blocking (EvpServer *server)
+{
+  g_autoptr (GSocketAddress) address = net_address ("127.0.0.1", net_server_port (server));
+  g_autoptr (GError) error = NULL;
+  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
+
+  g_assert_no_error (error);
+  g_socket_connect (socket, address, NULL, &error);
+  g_assert_no_error (error);
+  return socket;
+}
+
+/* Without a main context nothing tells when a handler comes; it is served all the same, and again after a rest. */
+/* Rules: N-9 */
+static void
+test_contextless (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a loop without a main context");
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  EvpAbstractEventLoop *loop = g_object_new (net_contextless_loop_get_type (), NULL);
+  g_autoptr (GAsyncResult) created = NULL;
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (GSocket) unwanted = NULL;
+  g_autoptr (GError) error = NULL;
+
+  evp_event_loop_create_server_async (loop, "127.0.0.1", 0, 0, NULL, NULL, net_contextless_ready_cb, &created);
+  net_contextless_run (loop);
+  server = evp_event_loop_create_server_finish (loop, created, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GSocket) client = connect_blocking (server);
+      g_autoptr (GIOStream) connection = NULL;
+      gulong id;
+
+      net_contextless_pause (loop);
+      id = g_signal_connect (server, "incoming", G_CALLBACK (stop_incoming_cb), &connection);
+      net_contextless_run (loop);
+      g_assert_nonnull (connection);
+      g_signal_handler_disconnect (server, id);
+    }
+  /* a connection that nobody wants does not keep the server */
+  unwanted = connect_blocking (server);
+  net_contextless_pause (loop);
+  g_assert_cmpuint (net_contextless_count_timers (loop), >, 0);
+  evp_server_close (server);
+  g_assert_cmpuint (net_contextless_count_timers (loop), ==, 0);
+  g_clear_object (&created);
+  g_clear_object (&unwanted);
+  g_assert_finalize_object (g_steal_pointer (&server));
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_finalize_object (loop);
+  evp_test_leaks_check (&leaks);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -726,6 +793,7 @@ main (int    argc,
   g_test_add_func ("/evp/net/server/empty", test_empty);
   g_test_add_func ("/evp/net/server/start-refused", test_start_refused);
   g_test_add_func ("/evp/net/server/close-in-report", test_close_in_report);
+  g_test_add_func ("/evp/net/server/contextless", test_contextless);
   net_test_add ("server", "incoming", test_incoming);
   net_test_add ("server", "late-handler", test_late_handler);
   net_test_add ("server", "listening-socket", test_listening_socket);
