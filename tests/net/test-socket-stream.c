@@ -813,6 +813,7 @@ test_graceful (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
   GSocket *near;
+  guint n_timers;
   char buffer[16];
   g_autoptr (GError) error = NULL;
 
@@ -821,6 +822,8 @@ test_graceful (Fixture *fixture)
   make_tcp_pair (&near, &fixture->peer);
   fixture->stream = evp_socket_stream_new (fixture->loop, near);
   g_object_unref (near);
+  g_socket_set_timeout (near, 1000);
+  n_timers = count_timers (fixture);
   g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
 
   /* waits until the peer has closed, too */
@@ -828,9 +831,13 @@ test_graceful (Fixture *fixture)
   evp_test_run_ready (fixture->loop);
   g_assert_null (await.result);
   g_assert_cmpint (g_socket_receive (fixture->peer, buffer, sizeof buffer, NULL, &error), ==, 0);
+  /* what the peer still says is dropped */
+  peer_sends (fixture, "dropped");
+  evp_test_run_ready (fixture->loop);
   g_socket_close (fixture->peer, NULL);
   g_assert_true (close_finish (fixture, &await, &error));
   g_assert_no_error (error);
+  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
 }
 
 static void
