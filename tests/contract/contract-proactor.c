@@ -711,6 +711,10 @@ test_pipe_offset (Fixture *fixture)
   g_assert_cmpint (wait_for (file), ==, 8);
   assert_pattern (file->buffer, 8, 7);
   g_assert_cmpint (wait_for (in), ==, -ESPIPE);
+  /* which is then closed, and its number the pipe's */
+  g_assert_cmpint (wait_for (submit (file)), ==, 8);
+  g_assert_cmpint (dup2 (fds[0], fixture->file), ==, fixture->file);
+  g_assert_cmpint (wait_for (submit (file)), ==, -ESPIPE);
   in->operation->offset = -1;
   g_assert_cmpint (wait_for (submit (in)), ==, 4);
   g_assert_cmpmem (in->buffer, 4, "kept", 4);
