@@ -268,6 +268,8 @@ evp_event_loop_default_init (EvpAbstractEventLoopInterface *iface)
  * Schedules a handle for its time; [method@Evp.AbstractEventLoop.call_at] is the method over it.
  *
  * A handle may be cancelled while it is scheduled: then running it does nothing.
+ * Its time may be infinite, also that of handles of the library's own: then keep it, never run it, and cancel it
+ * when the loop is closed.
  *
  * Returns: whether it succeeded
  *
