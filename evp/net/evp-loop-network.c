@@ -21,7 +21,8 @@ evp_unix_address_new (const char *path,
                            _("A unix socket needs a path, or an abstract name that begins with “@”"));
       return NULL;
     }
-  if (strlen (path) >= sizeof ((struct sockaddr_un *) NULL)->sun_path)
+  /* a path ends with a zero, an abstract name begins with one in the place of its @ */
+  if (strlen (path) + (*path == '@' ? 0 : 1) > sizeof ((struct sockaddr_un *) NULL)->sun_path)
     {
       g_set_error (error, EVP_ERROR, EVP_ERROR_INVALID_ARGUMENT,
                    /* Translators: the first %s is a file name, %u a number of bytes */

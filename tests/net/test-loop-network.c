@@ -726,13 +726,16 @@ test_unix_full (NetFixture *fixture)
 static void
 test_unix_abstract (NetFixture *fixture)
 {
-  g_autofree char *name = g_strdup_printf ("@evp-test-%d-%u", (int) getpid (), g_random_int ());
+  /* as long as a name can be */
+  g_autofree char *name =
+    g_strdup_printf ("@evp-test-%-88d-%d", (int) getpid (), g_random_int_range (100000000, 1000000000));
   g_autoptr (GError) error = NULL;
   g_autoptr (EvpServer) server = net_serve_unix (fixture->loop, name, NULL, &error);
   g_autoptr (GIOStream) client = NULL;
   g_autoptr (GIOStream) accepted = NULL;
 
   g_assert_no_error (error);
+  g_assert_cmpuint (strlen (name), ==, 108);
   client = net_connect_unix (fixture->loop, name, NULL, &error);
   g_assert_no_error (error);
   accepted = net_server_accept (fixture->loop, server, NULL, &error);
@@ -791,8 +794,9 @@ test_unix_stale (NetFixture *fixture)
 static void
 test_unix_arguments (NetFixture *fixture)
 {
-  g_autofree char *long_path = g_strnfill (200, 'x');
-  const char *bad[] = { NULL, "", "@", long_path };
+  g_autofree char *long_path = g_strnfill (108, 'x');
+  g_autofree char *long_name = g_strdup_printf ("@%s", long_path);
+  const char *bad[] = { NULL, "", "@", long_path, long_name };
   g_autoptr (EvpConnectionOptions) options = evp_connection_options_new ();
   g_autoptr (EvpServerOptions) server_options = evp_server_options_new ();
   g_autoptr (GSocket) inet = net_bound ("127.0.0.1");
