@@ -1212,6 +1212,21 @@ class TestSockets(BridgeTestCase):
             self.run_loop(task)
         self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
 
+    def test_interrupted(self):
+        """R1, R8: what the kernel has told, once, is not lost when Ctrl-C comes before it is passed on."""
+        near, far = self.pair()
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'told once')
+
+        def interrupted(*_event):
+            del self.loop._selector.wake
+            raise KeyboardInterrupt
+
+        self.loop._selector.wake = interrupted
+        with self.assertRaises(KeyboardInterrupt):
+            self.loop.run_forever()
+        self.assertEqual(self.run_loop(task), b'told once')
+
     def test_removed(self):
         """R1: what waits counts as a reader or a writer, and waits for nothing more when that is removed."""
         near, far = self.pair()
