@@ -169,8 +169,21 @@ class TestLoop(BridgeTestCase):
             self.add_source(GLib.Timeout(2), lambda *_: self.loop.call_later(0.001, future.set_result, 1) and False)
             self.assertEqual(await future, 1)
             late.cancel()
+            # a timer that is later than another one moves nothing
+            for arm in self.loop.call_later, self.loop.call_at:
+                future = self.loop.create_future()
+                self.loop.call_later(0.02, future.set_result, 'in time')
+                timers = []
+                self.add_source(GLib.Timeout(1), lambda *_, arm=arm: timers.append(arm(self.loop.time() + 1e6, print)))
+                self.assertEqual(await future, 'in time')
+                while not timers:
+                    await asyncio.sleep(0.001)
+                timers[0].cancel()
 
-        self.run_loop(main())
+        for debug in False, True:
+            self.loop.set_debug(debug)
+            self.loop.slow_callback_duration = 60
+            self.run_loop(main())
 
     def test_nested_main_loop_in_task(self):
         """R6: a main loop that a task runs neither enters the loop again nor spins."""
@@ -319,6 +332,13 @@ class TestLoop(BridgeTestCase):
             self.assertEqual(self.run_loop(asyncio.sleep(0, 'goes on')), 'goes on')
         with self.assertRaises(ZeroDivisionError):
             self.run_loop(task(ZeroDivisionError()))
+        # of two in one round of the main context the first
+        self.loop.call_soon(lambda: [self.loop.call_with_priority(GLib.PRIORITY_HIGH, fail, SystemExit(code))
+                                     for code in (1, 2)])
+        with self.assertRaises(SystemExit) as caught:
+            self.loop.run_forever()
+        self.assertEqual(caught.exception.code, 1)
+        self.assertFalse(self.loop._prioritized)
         seen = []
         self.loop.set_exception_handler(lambda loop, context: (seen.append(context['exception']), loop.stop()))
         self.loop.call_soon(fail, ValueError('reported'))
