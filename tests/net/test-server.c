@@ -772,8 +772,9 @@ test_contextless (void)
     }
   /* a connection that nobody wants does not keep the server */
   unwanted = connect_blocking (server);
-  net_contextless_pause (loop);
-  g_assert_cmpuint (net_contextless_count_timers (loop), >, 0);
+  do
+    net_contextless_pause (loop);
+  while (net_contextless_count_timers (loop) == 0);
   evp_server_close (server);
   g_assert_cmpuint (net_contextless_count_timers (loop), ==, 0);
   g_clear_object (&created);
