@@ -93,6 +93,18 @@ class Stop(evptool.ToolTest):
         self.assertEqual((line['returncode'], line['timed_out']), (-signal.SIGKILL, True))
         self.assertEqual(result.status, 1)
 
+    def test_timeout_and_success(self):
+        """What took too long has failed, also if it then ends as if nothing were."""
+        for limit in ('0.5', '3', '20'):
+            result = self.evp('run', '--timeout', limit, '--', 'sh', '-c', 'trap "exit 0" TERM; sleep 1000 & wait',
+                              commands='')
+            _, rows, below = result.table()
+            # otherwise it was not ready
+            if rows[0]['RESULT'] != 'SIGTERM, timed out':
+                break
+        self.assertEqual(rows[0]['RESULT'], '0, timed out')
+        self.assertEqual((result.status, below), (1, '1 command: 0 succeeded, 1 failed, 0 not started'))
+
     def test_timeout_of_one_command(self):
         result = self.evp('run', '--timeout', '0.3', '--', 'sleep', '100', commands='')
         self.assertEqual(result.status, 1)
@@ -168,6 +180,17 @@ class Stop(evptool.ToolTest):
         lines = self.finish(process, 130)
         self.assertEqual(lines[POLITE]['returncode'], -signal.SIGTERM)
         self.assertEqual(lines[STUBBORN]['returncode'], -signal.SIGKILL)
+
+    def test_interrupt_with_unreaped_orphans(self):
+        """Nor is it waited for after Ctrl-C."""
+        libc = ctypes.CDLL(None)
+        command = f'sh -c {shlex.quote(f"sleep 1000 & exec {CHILD} ignore 15")}'
+        process = self.start('run', '--json', preexec_fn=lambda: libc.prctl(36, 1, 0, 0, 0))
+        process.stdin.write(f'{command}\n'.encode())
+        process.stdin.close()
+        self.assertEqual(process.stderr.readline(), b'ready\n')
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(self.finish(process, 130)[command]['returncode'], -signal.SIGKILL)
 
     def test_interrupt_twice(self):
         """The second Ctrl-C does not wait. Between them, the first is known to have arrived."""
