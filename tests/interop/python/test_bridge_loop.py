@@ -980,6 +980,25 @@ loop.close()
         self.assertEqual(ended[2:], ['task'])
         self.assertTrue(task.done())
 
+    def test_driven_in_a_thread(self):
+        """R13, R15: the context of a loop that somebody drives is the thread-default one meanwhile, and not after."""
+        seen = []
+
+        def in_thread():
+            loop = evp_asyncio.EventLoop()
+            main_loop = GLib.MainLoop(loop.main_context)
+            with loop.running(main_loop.quit):
+                loop.call_soon(lambda: seen.append(GLib.MainContext.get_thread_default() == loop.main_context))
+                loop.call_soon(loop.stop)
+                main_loop.run()
+            seen.append(GLib.MainContext.get_thread_default())
+            loop.close()
+
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [True, None])
+
     def test_exception_beside_another(self):
         """R8, R15: what ended a loop that somebody drives comes out there, whatever else does, and not of the next run."""
         async def leave():
@@ -1231,6 +1250,11 @@ class TestSockets(BridgeTestCase):
         with self.assertRaises(asyncio.CancelledError):
             self.run_loop(task)
         self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
+
+        coroutine = self.loop.sock_recv(near, 10)  # one that is left when the loop is closed
+        coroutine.send(None)
+        self.loop.close()
+        coroutine.close()
 
     def test_interrupted(self):
         """R1, R8: what the kernel has told, once, is not lost when Ctrl-C comes before it is passed on."""
