@@ -58,7 +58,7 @@ run ()
   rm -f "$dir/meson-logs/$testlog".*
   # whether they all passed is for report.py to find out, from the log
   $around "$meson" test -C "$dir" --no-rebuild --print-errorlogs "$@"
-  results="$results $label=$dir/meson-logs/$testlog.json"
+  results="$results $label=${dir##*/}/meson-logs/$testlog.json"
 }
 
 cannot ()
@@ -177,7 +177,7 @@ if ! $quick; then
   if is_built sanitizers; then
     # the last: the search for leaks fails on the thread-local memory of modules loaded later, TLS's for one
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:intercept_tls_get_addr=0
-    LSAN_OPTIONS=suppressions=$top/tests/lsan.supp:print_suppressions=0
+    LSAN_OPTIONS=suppressions="'$top/tests/lsan.supp'":print_suppressions=0
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
     if ! $all; then
@@ -210,4 +210,4 @@ if ! $quick; then
 fi
 
 # shellcheck disable=SC2086
-python3 "$top/tests/report.py" $results
+(cd "$top" && exec python3 tests/report.py $results)
