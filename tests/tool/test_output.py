@@ -305,7 +305,7 @@ class Terminal(evptool.ToolTest):
     def test_unfinished_line(self):
         """The bar is not drawn over the first part of a very long line."""
         process, text = self.run_in_terminal(
-            commands=[f"sh -c '{CHILD} flood 200000; sleep 0.5; echo end'", 'sleep 0.3'])
+            commands=['sh -c ' + shlex.quote(f'{CHILD} flood 200000; sleep 0.5; echo end'), 'sleep 0.3'])
         self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
         screen = Screen()
         screen.feed(text)

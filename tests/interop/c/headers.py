@@ -43,7 +43,7 @@ def main():
             complaint += f'{header} does not compile on its own:\n{alone.stderr}'
         direct = compile_text(f'#include "{header}"\n', 'c')
         # the complaint has to be the header's own, not that of one that it includes
-        guard = re.search(r'^\S*' + re.escape(header) + r':\d+:\d+: \S* ?error: .*Include <evp/evp.h> instead',
+        guard = re.search(r'^.*' + re.escape(header) + r':\d+:\d+: \S* ?error: .*Include <evp/evp.h> instead',
                           direct.stderr, re.M)
         if direct.returncode == 0 or not guard:
             complaint += f'{header} can be included directly\n'
