@@ -6,6 +6,8 @@
 
 #include "evp/base/evp-clock-private.h"
 
+#include <math.h>
+
 /**
  * EvpTimerHandle:
  *
@@ -121,7 +123,7 @@ evp_timer_handle_when (EvpTimerHandle *self)
 {
   g_return_val_if_fail (self != NULL, 0.0);
 
-  return self->handle.when == EVP_TIME_NEVER ? G_MAXDOUBLE * 2 : evp_clock_ns_to_seconds (self->handle.when);
+  return self->handle.when == EVP_TIME_NEVER ? INFINITY : evp_clock_ns_to_seconds (self->handle.when);
 }
 
 /**

@@ -19,12 +19,7 @@ static gboolean
 set_time (int    timer_fd,
           gint64 when)
 {
-  struct itimerspec spec = {
-    .it_value = {
-      .tv_sec = when / EVP_NSEC_PER_SEC,
-      .tv_nsec = when % EVP_NSEC_PER_SEC,
-    },
-  };
+  struct itimerspec spec = { .it_value = evp_clock_ns_to_timespec (when) };
 
   return timerfd_settime (timer_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0;
 }

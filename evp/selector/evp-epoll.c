@@ -226,7 +226,7 @@ evp_epoll_wait_kernel (int                 fd,
 
       if (!g_atomic_int_get (&missing))
         {
-          struct timespec ts = { left / EVP_NSEC_PER_SEC, left % EVP_NSEC_PER_SEC };
+          struct timespec ts = evp_clock_ns_to_timespec (left);
 
           n = epoll_pwait2 (fd, kernel, n_kernel, &ts, NULL);
           if (n < 0 && (errno == ENOSYS || errno == EPERM))

@@ -265,7 +265,7 @@ evp_kqueue_selector_select (EvpSelector *self,
 
   while (saved_errno == 0)
     {
-      struct timespec ts = { left / EVP_NSEC_PER_SEC, left % EVP_NSEC_PER_SEC };
+      struct timespec ts = evp_clock_ns_to_timespec (left);
       guint n_before = priv->table.ready->len;
       int n = kevent (priv->kq, NULL, 0, events, EVP_KQUEUE_BATCH, left < 0 ? NULL : &ts);
 

@@ -69,7 +69,7 @@ evp_poll_selector_poll (GArray *fds,
                         gint64  timeout_ns)
 {
 #ifdef HAVE_PPOLL
-  struct timespec ts = { timeout_ns / EVP_NSEC_PER_SEC, timeout_ns % EVP_NSEC_PER_SEC };
+  struct timespec ts = evp_clock_ns_to_timespec (timeout_ns);
 
   return ppoll ((struct pollfd *) (gpointer) fds->data, fds->len,
                 timeout_ns < 0 ? NULL : &ts, NULL);

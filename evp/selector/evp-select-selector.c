@@ -117,7 +117,7 @@ evp_select_selector_select (EvpSelector *self,
 
   do
     {
-      struct timespec ts = { left / EVP_NSEC_PER_SEC, left % EVP_NSEC_PER_SEC };
+      struct timespec ts = evp_clock_ns_to_timespec (left);
 
       FD_ZERO (&readable);
       FD_ZERO (&writable);

@@ -41,8 +41,11 @@ test_rounds_up (void)
     {
       double seconds = g_test_rand_double_range (0, 1e6);
 
-      g_assert_cmpfloat ((double) evp_clock_seconds_to_ns (seconds), >=, seconds * 1e9);
-      g_assert_cmpfloat ((double) evp_clock_seconds_to_ns (seconds), <=, seconds * 1e9 + 1);
+      volatile double ns = seconds * 1e9; /* a double, even where the processor calculates with more */
+      volatile double later = ns + 1;
+
+      g_assert_cmpfloat ((double) evp_clock_seconds_to_ns (seconds), >=, ns);
+      g_assert_cmpfloat ((double) evp_clock_seconds_to_ns (seconds), <=, later);
     }
 }
 
@@ -57,6 +60,48 @@ test_far_times (void)
   g_assert_cmpint (evp_clock_seconds_to_ns (-INFINITY), <, -9 * EVP_NSEC_PER_SEC * EVP_NSEC_PER_SEC);
   /* its negative exists, too */
   g_assert_cmpint (-evp_clock_seconds_to_ns (-INFINITY), ==, G_MAXINT64);
+}
+
+/* Rules: C-9 */
+static void
+test_timespec (void)
+{
+  struct timespec ts = evp_clock_ns_to_timespec (5 * EVP_NSEC_PER_SEC + 7);
+  gint64 far_away = evp_clock_seconds_to_ns (9e9);
+
+  g_assert_cmpint (ts.tv_sec, ==, 5);
+  g_assert_cmpint (ts.tv_nsec, ==, 7);
+  ts = evp_clock_ns_to_timespec (0);
+  g_assert_cmpint (ts.tv_sec, ==, 0);
+  g_assert_cmpint (ts.tv_nsec, ==, 0);
+  /* never less than 68 years, and nothing that the system would refuse */
+  for (gint64 ns = far_away; ns >= G_MAXINT32 * EVP_NSEC_PER_SEC; ns -= far_away / 1000)
+    {
+      ts = evp_clock_ns_to_timespec (ns);
+      g_assert_cmpint (ts.tv_sec, >=, G_MAXINT32);
+      g_assert_cmpint (ts.tv_sec, <=, ns / EVP_NSEC_PER_SEC);
+      g_assert_cmpint (ts.tv_nsec, >=, 0);
+      g_assert_cmpint (ts.tv_nsec, <, EVP_NSEC_PER_SEC);
+    }
+}
+
+/* What was a time of the clock is one again. */
+static void
+test_there_and_back (void)
+{
+  for (int i = 0; i < 100000; i++)
+    {
+      /* up to some weeks, a double knows more than the nanoseconds */
+      gint64 ns = (gint64) g_test_rand_int_range (0, G_MAXINT32) * g_test_rand_int_range (1, 1000 * 1000);
+      volatile double seconds = evp_clock_ns_to_seconds (ns);
+
+      g_assert_true (evp_clock_ns_to_seconds (ns) == seconds);
+      g_assert_cmpint (evp_clock_seconds_to_ns (seconds), >=, ns - 1);
+      g_assert_cmpint (evp_clock_seconds_to_ns (seconds), <=, ns + 1);
+    }
+  g_assert_cmpint (evp_clock_seconds_to_ns (0.1), ==, 100 * EVP_NSEC_PER_MSEC);
+  g_assert_cmpint (evp_clock_seconds_to_ns (0.7), ==, 700 * EVP_NSEC_PER_MSEC);
+  g_assert_cmpint (evp_clock_seconds_to_ns (1e-3), ==, EVP_NSEC_PER_MSEC);
 }
 
 static void
@@ -76,6 +121,8 @@ main (int    argc,
   g_test_add_func ("/evp/base/clock/monotonic", test_monotonic);
   g_test_add_func ("/evp/base/clock/rounds-up", test_rounds_up);
   g_test_add_func ("/evp/base/clock/far-times", test_far_times);
+  g_test_add_func ("/evp/base/clock/timespec", test_timespec);
+  g_test_add_func ("/evp/base/clock/there-and-back", test_there_and_back);
   g_test_add_func ("/evp/base/clock/seconds", test_seconds);
 
   return g_test_run ();

@@ -486,7 +486,10 @@ test_timeout (Fixture      *f,
     expect_full_wait (f->selector, timeouts[i]);
 
   fill (f->pipe[1]);
+  /* more than the 31 bits and the 32 bits of a system's seconds */
   expect (f->selector, 1e9, f->pipe[0], READ);
+  expect (f->selector, 3e9, f->pipe[0], READ);
+  expect (f->selector, 9e9, f->pipe[0], READ);
   expect (f->selector, 1e300, f->pipe[0], READ);
   expect (f->selector, (double) INFINITY, f->pipe[0], READ);
   expect (f->selector, -(double) INFINITY, f->pipe[0], READ);

@@ -65,7 +65,9 @@ test_distinct (void)
       handles[i] = take (pool);
       g_assert_true (handles[i]->pool == &pool->pool);
       g_assert_cmpint (handles[i]->ref_count, ==, 1);
-      g_assert_cmpuint ((guintptr) handles[i] % 64, ==, 0);
+      /* one cache line; with 32 bits it is less, and two of them share one */
+      if (sizeof (EvpHandle) == 64)
+        g_assert_cmpuint ((guintptr) handles[i] % 64, ==, 0);
       /* all of it is the handle's own, as the sanitizers see */
       memset (&handles[i]->callback, 0xa5, sizeof handles[i]->callback);
     }
