@@ -17,6 +17,9 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#ifdef __linux__
+# include <sys/xattr.h>
+#endif
 #include <unistd.h>
 
 /*
@@ -48,6 +51,7 @@ struct _EvpFileTransfer
   int fd;
   int failed;          /* errno */
   gboolean irregular;  /* no file whose contents could be loaded or saved */
+  gboolean over;       /* what is there is written over */
   char *target;        /* what `path` stands for */
   char *temporary;     /* what will take its place */
   EvpOperation *operation;
@@ -287,6 +291,8 @@ open_to_load (EvpFileTransfer *self)
     self->failed = EISDIR;
   else if (!S_ISREG (status.st_mode))
     self->irregular = TRUE;
+  else if (status.st_size >= G_MAXSSIZE)
+    self->failed = EFBIG; /* for any memory; with 32 bits there are such files */
   else
     self->expected = (gsize) status.st_size;
 }
@@ -297,11 +303,12 @@ load_more (EvpFileTransfer *self)
   if (self->length == self->size)
     {
       gsize size = self->size > 0 ? self->size * 2 : self->expected > 0 ? self->expected + 1 : FIRST_SIZE;
-      char *buffer = g_try_realloc (self->buffer, size);
+      gboolean too_large = self->size > G_MAXSSIZE / 2;
+      char *buffer = too_large ? NULL : g_try_realloc (self->buffer, size);
 
       if (buffer == NULL)
         {
-          self->failed = ENOMEM;
+          self->failed = too_large ? EFBIG : ENOMEM;
           tidy_up (self);
           fail_at_file (self);
           return;
@@ -385,6 +392,24 @@ resolve (const char *path)
   return g_steal_pointer (&name);
 }
 
+/* Whether there is more to who may use a file than its permissions, of which those of the group then mean another thing. */
+static gboolean
+has_acl (int fd)
+{
+#ifdef __linux__
+  return fgetxattr (fd, "system.posix_acl_access", NULL, 0) >= 0;
+#else
+  return FALSE;
+#endif
+}
+
+/* The rights of its owner, which a program may have while it runs, were given to the contents that it had. */
+static mode_t
+plain_mode (const struct stat *old)
+{
+  return old->st_mode & 07777 & ~(mode_t) (S_ISUID | S_ISGID);
+}
+
 /* Makes a new file the same to others as the old one. 0 or an errno. */
 static int
 resemble (int                fd,
@@ -392,8 +417,11 @@ resemble (int                fd,
 {
   struct stat status;
 
+  /* the folder gives it one */
+  if (has_acl (fd))
+    return EPERM;
   if (fstat (fd, &status) == 0 && (status.st_gid == old->st_gid || fchown (fd, (uid_t) -1, old->st_gid) == 0)
-      && fchmod (fd, old->st_mode & 07777) == 0)
+      && fchmod (fd, plain_mode (old)) == 0)
     return 0;
   return errno;
 }
@@ -401,15 +429,15 @@ resemble (int                fd,
 /*
  * A new file takes the place of the old one, so that nobody ever sees half of it. The old one is written
  * over where a new one would not be the same to others: if it belongs to somebody else or has several
- * names, or a group that cannot be given, or if the folder takes no new files. It gets its length last: until
- * something was written, nothing has happened to it.
+ * names, or a group that cannot be given, or an access control list, or if the folder takes no new files. It gets
+ * its length last: until something was written, nothing has happened to it.
  */
 static void
 open_to_save (EvpFileTransfer *self)
 {
   g_autofree char *folder = NULL;
   struct stat status;
-  gboolean exists, over;
+  gboolean exists;
 
   /* the file that a link points to is replaced, not the link */
   self->target = resolve (self->path);
@@ -429,8 +457,8 @@ open_to_save (EvpFileTransfer *self)
       return;
     }
 
-  over = exists && (status.st_uid != geteuid () || status.st_nlink > 1);
-  if (!over)
+  self->over = exists && (self->over || status.st_uid != geteuid () || status.st_nlink > 1 || has_acl (self->fd));
+  if (!self->over)
     {
       int fd;
 
@@ -450,9 +478,19 @@ open_to_save (EvpFileTransfer *self)
           evp_os_fd_close (fd);
         }
       g_clear_pointer (&self->temporary, g_free);
-      if (exists && (self->failed == EACCES || self->failed == EPERM))
+      if (exists && (self->failed == EACCES || self->failed == EPERM || self->failed == EROFS))
         self->failed = 0;
     }
+}
+
+/* The system does that when somebody writes, unless it is root. */
+static gboolean
+drop_rights (int fd)
+{
+  struct stat status;
+
+  return fstat (fd, &status) == 0
+         && ((status.st_mode & (S_ISUID | S_ISGID)) == 0 || fchmod (fd, plain_mode (&status)) == 0);
 }
 
 static void
@@ -460,7 +498,7 @@ put_in_place (EvpFileTransfer *self)
 {
   int fd = self->fd;
 
-  if (self->temporary == NULL && ftruncate (fd, (off_t) self->length) != 0)
+  if (self->temporary == NULL && (ftruncate (fd, (off_t) self->length) != 0 || !drop_rights (fd)))
     {
       self->failed = errno;
       return;
@@ -473,18 +511,37 @@ put_in_place (EvpFileTransfer *self)
     {
       if (g_rename (self->temporary, self->target) == 0)
         g_clear_pointer (&self->temporary, g_free);
-      else
+      else if (errno != EBUSY)
         self->failed = errno;
+      else
+        {
+          /* something was mounted there: no other file can take that place */
+          tidy_up (self);
+          g_clear_pointer (&self->target, g_free);
+          self->over = TRUE;
+          open_to_save (self);
+        }
     }
 }
+
+static void save_more (EvpFileTransfer *self);
 
 static void
 save_put (EvpFileTransfer *self)
 {
   EvpLoopTask *task;
 
+  /* once more, then */
+  if (self->fd >= 0 && self->failed == 0 && !self->irregular)
+    {
+      self->too_late = FALSE;
+      self->length = 0;
+      self->operation->fd = self->fd;
+      save_more (self);
+      return;
+    }
   tidy_up (self);
-  if (self->failed != 0)
+  if (self->failed != 0 || self->irregular)
     {
       fail_at_file (self);
       return;
@@ -717,8 +774,13 @@ evp_proactor_event_loop_load_file_finish (EvpProactorEventLoop *self,
  *
  * A file of this machine is written by the loop's proactor beside the old one, whose group and permissions it gets,
  * and then takes its place; so the old contents stay if anything fails. A file that belongs to somebody else or to a
- * group that you are not in, has several names, or lies in a folder that takes no new files is written over
- * instead. Others, on the web or in an archive, are left to GIO. What is written has not necessarily reached the disk.
+ * group that you are not in, has several names or an access control list, was mounted where it is (as containers have
+ * them), or lies in a folder that takes no new files is written over instead: if that fails on the way, or ends early, a
+ * part of the new contents is in it. Others, on the web or in an archive, are left to GIO. What is written has not
+ * necessarily reached the disk.
+ *
+ * The bits that let a program run with the rights of its owner or group (set-user-ID, set-group-ID) were given to
+ * the old contents; the new ones never have them. Nor do extended attributes go over to a new file.
  *
  * Cancelling too late has no effect: when the new file takes the place of the old one.
  *

@@ -390,7 +390,7 @@ evp_proactor_event_loop_read_into_finish (EvpProactorEventLoop *self,
   g_return_val_if_fail (EVP_IS_PROACTOR_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_proactor_event_loop_read_into_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return (gssize) evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
 }
 
 /**
@@ -483,5 +483,5 @@ evp_proactor_event_loop_write_finish (EvpProactorEventLoop *self,
   g_return_val_if_fail (EVP_IS_PROACTOR_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_proactor_event_loop_write_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return (gssize) evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
 }

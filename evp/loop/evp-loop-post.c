@@ -76,11 +76,19 @@ evp_loop_post_release (EvpAbstractEventLoop *loop,
   g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (loop);
   EvpLoopCore *core = evp_loop_peek_core (loop);
 
-  /* @data may hold the last reference to the loop, which then goes while this is still in the middle of it */
+  /*
+   * @data may hold the last reference to the loop, which then goes while this is still in the middle of it. Of
+   * ours only the engine must stay, and the loop is finalized in its own thread; one that schedules itself is in
+   * the middle of code that we do not know.
+   */
   if (core != NULL)
     evp_loop_core_ref (core);
+  else
+    g_object_ref (loop);
   *release = (EvpLoopRelease) { destroy, data, context == g_main_context_default () };
   evp_event_loop_call_soon_threadsafe (loop, evp_loop_release_run_cb, release, evp_loop_release_free, NULL);
   if (core != NULL)
     evp_loop_core_unref (core);
+  else
+    g_object_unref (loop);
 }

@@ -852,7 +852,7 @@ evp_event_loop_sock_recv_into_finish (EvpAbstractEventLoop *self,
 {
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_recv_into_async), -1);
 
-  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
+  return (gssize) evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
 }
 
 /**
@@ -1170,7 +1170,7 @@ evp_event_loop_sock_sendto_finish (EvpAbstractEventLoop *self,
 {
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_sendto_async), -1);
 
-  return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
+  return (gssize) evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
 }
 
 /**

@@ -49,7 +49,7 @@ void                  evp_loop_task_set_operation     (EvpLoopTask          *sel
  * been closed, it runs in the thread-default main context instead.
  */
 void                  evp_loop_task_return_int        (EvpLoopTask          *self,
-                                                       gssize                value);
+                                                       gint64                value);
 void                  evp_loop_task_return_pointer    (EvpLoopTask          *self,
                                                        gpointer              value,
                                                        GDestroyNotify        destroy);
@@ -66,7 +66,7 @@ void                  evp_loop_task_return_new_error  (EvpLoopTask          *sel
  * int the caller must hold a reference until it has returned.
  */
 void                  evp_loop_task_return_int_now    (EvpLoopTask          *self,
-                                                       gssize                value);
+                                                       gint64                value);
 void                  evp_loop_task_return_pointer_now (EvpLoopTask         *self,
                                                         gpointer             value,
                                                         GDestroyNotify       destroy);
@@ -100,7 +100,7 @@ gboolean              evp_loop_task_park              (EvpLoopTask          *sel
 gboolean              evp_loop_task_is_valid          (gpointer              result,
                                                        gpointer              source_object,
                                                        gpointer              tag);
-gssize                evp_loop_task_propagate_int     (EvpLoopTask          *self,
+gint64                evp_loop_task_propagate_int     (EvpLoopTask          *self,
                                                        GError              **error);
 gpointer              evp_loop_task_propagate_pointer (EvpLoopTask          *self,
                                                        GError              **error);

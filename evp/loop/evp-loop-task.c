@@ -27,7 +27,7 @@ struct _EvpLoopTask
   gboolean returned;
 
   /* the result; an error wins */
-  gssize integer;
+  gint64 integer;
   gpointer pointer;
   GDestroyNotify pointer_destroy;
   GError *error;
@@ -325,7 +325,7 @@ evp_loop_task_set_operation (EvpLoopTask  *self,
 
 void
 evp_loop_task_return_int (EvpLoopTask *self,
-                          gssize       value)
+                          gint64       value)
 {
   if (!evp_loop_task_begin_return (self))
     return;
@@ -380,7 +380,7 @@ evp_loop_task_return_new_error (EvpLoopTask *self,
 
 void
 evp_loop_task_return_int_now (EvpLoopTask *self,
-                              gssize       value)
+                              gint64       value)
 {
   if (!evp_loop_task_begin_return (self))
     return;
@@ -458,7 +458,7 @@ evp_loop_task_is_valid (gpointer result,
 }
 
 /* -1 with an error. */
-gssize
+gint64
 evp_loop_task_propagate_int (EvpLoopTask *self,
                              GError     **error)
 {

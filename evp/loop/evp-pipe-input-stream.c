@@ -60,7 +60,7 @@ evp_pipe_input_stream_read_finish (GInputStream *stream,
 {
   g_return_val_if_fail (evp_loop_task_is_valid (result, stream, evp_pipe_input_stream_read_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return (gssize) evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
 }
 
 static void
@@ -153,7 +153,7 @@ evp_pipe_input_stream_new (EvpAbstractEventLoop *loop,
 {
   EvpPipeInputStream *self = g_object_new (EVP_TYPE_PIPE_INPUT_STREAM, NULL);
 
-  evp_pipe_stream_init (&self->base, loop, fd, EVP_IO_EVENTS_READ);
+  evp_pipe_stream_init (&self->base, self, loop, fd, EVP_IO_EVENTS_READ);
   return G_INPUT_STREAM (self);
 }
 

@@ -11,7 +11,6 @@ struct _EvpPipeOutputStream
   GOutputStream parent_instance;
 
   EvpPipeStream base;
-  EvpPipe *hang_up; /* NULL: not watched */
 };
 
 static void evp_pipe_output_stream_pollable_init (GPollableOutputStreamInterface *iface);
@@ -36,10 +35,7 @@ evp_pipe_output_stream_close_fn (GOutputStream *stream,
                                  GCancellable  *cancellable,
                                  GError       **error)
 {
-  EvpPipeOutputStream *self = EVP_PIPE_OUTPUT_STREAM (stream);
-
-  evp_pipe_output_stream_ignore_hang_up (self);
-  evp_pipe_stream_close (&self->base);
+  evp_pipe_stream_close (&EVP_PIPE_OUTPUT_STREAM (stream)->base);
   return TRUE;
 }
 
@@ -64,7 +60,7 @@ evp_pipe_output_stream_write_finish (GOutputStream *stream,
 {
   g_return_val_if_fail (evp_loop_task_is_valid (result, stream, evp_pipe_output_stream_write_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return (gssize) evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
 }
 
 static void
@@ -157,7 +153,7 @@ evp_pipe_output_stream_new (EvpAbstractEventLoop *loop,
 {
   EvpPipeOutputStream *self = g_object_new (EVP_TYPE_PIPE_OUTPUT_STREAM, NULL);
 
-  evp_pipe_stream_init (&self->base, loop, fd, EVP_IO_EVENTS_WRITE);
+  evp_pipe_stream_init (&self->base, self, loop, fd, EVP_IO_EVENTS_WRITE);
   return G_OUTPUT_STREAM (self);
 }
 
@@ -173,55 +169,23 @@ evp_pipe_output_stream_set_ended_func (EvpPipeOutputStream *self,
                                        gpointer             data)
 {
   evp_pipe_stream_set_ended_func (&self->base, func, data);
-  if (func == NULL)
-    evp_pipe_output_stream_ignore_hang_up (self);
-}
-
-static void
-evp_pipe_output_stream_hang_up_cb (gpointer stream,
-                                   GError  *error)
-{
-  EvpPipeOutputStream *self = stream;
-
-  if (error != NULL)
-    {
-      g_error_free (error);
-      evp_pipe_output_stream_ignore_hang_up (self);
-    }
-  else if (evp_pipe_has_hung_up (self->hang_up))
-    {
-      evp_pipe_output_stream_ignore_hang_up (self);
-      evp_pipe_stream_end (&self->base);
-    }
-  else if (!evp_pipe_wait (self->hang_up, NULL))
-    evp_pipe_output_stream_ignore_hang_up (self);
 }
 
 void
 evp_pipe_output_stream_ignore_hang_up (EvpPipeOutputStream *self)
 {
-  EvpPipe *hang_up = g_steal_pointer (&self->hang_up);
-
-  if (hang_up == NULL)
-    return;
-  evp_pipe_close (hang_up);
-  evp_pipe_unref (hang_up);
+  evp_pipe_stream_ignore_hang_up (&self->base);
 }
 
 void
 evp_pipe_output_stream_watch_hang_up (EvpPipeOutputStream *self)
 {
-  if (self->base.ended || self->hang_up != NULL)
-    return;
-  self->hang_up = evp_pipe_new_hang_up (self->base.pipe, evp_pipe_output_stream_hang_up_cb, self);
-  if (!evp_pipe_wait (self->hang_up, NULL))
-    evp_pipe_output_stream_ignore_hang_up (self);
+  evp_pipe_stream_watch_hang_up (&self->base);
 }
 
 void
 evp_pipe_output_stream_abort (EvpPipeOutputStream *self)
 {
-  evp_pipe_output_stream_ignore_hang_up (self);
   if (!evp_pipe_stream_abort (&self->base))
     g_output_stream_close (G_OUTPUT_STREAM (self), NULL, NULL);
 }

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* Called once, when the stream has reached its end, has failed, or has been closed. */
+/* Called once, in the thread of the loop, when the stream has reached its end, has failed, or has been closed. */
 typedef void (*EvpPipeEndedFunc) (gpointer data);
 
 /*
@@ -17,21 +17,26 @@ typedef void (*EvpPipeEndedFunc) (gpointer data);
  */
 typedef struct
 {
+  /* set once */
   EvpPipe *pipe; /* NULL: the stream was made by g_object_new() */
   EvpIOEvents direction;
+  gpointer stream; /* the object that this is part of */
+  GThread *thread; /* where it was made: the loop's, when nobody runs that */
 
   /* the transfer that waits; GIO allows one at a time and keeps the stream alive for it */
   EvpLoopTask *task;
   gpointer buffer; /* a write only reads it */
   gsize count;
 
+  EvpPipe *hang_up; /* NULL: not watched */
   gboolean ended;
-  EvpPipeEndedFunc ended_func;
+  EvpPipeEndedFunc ended_func; /* atomic: set and cleared in the loop's thread */
   gpointer ended_data;
 } EvpPipeStream;
 
 /* Takes the descriptor, which must be in non-blocking mode. */
 void     evp_pipe_stream_init                 (EvpPipeStream       *self,
+                                               gpointer             stream,
                                                EvpAbstractEventLoop *loop,
                                                int                  fd,
                                                EvpIOEvents          direction);
@@ -40,6 +45,9 @@ void     evp_pipe_stream_set_ended_func       (EvpPipeStream       *self,
                                                EvpPipeEndedFunc     func,
                                                gpointer             data);
 void     evp_pipe_stream_end                  (EvpPipeStream       *self);
+/* Takes note that the reader has gone while nothing is being written. */
+void     evp_pipe_stream_watch_hang_up        (EvpPipeStream       *self);
+void     evp_pipe_stream_ignore_hang_up       (EvpPipeStream       *self);
 
 gssize   evp_pipe_stream_transfer             (EvpPipeStream       *self,
                                                gpointer             buffer,

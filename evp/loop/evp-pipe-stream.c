@@ -5,6 +5,7 @@
 #include "evp/loop/evp-pipe-stream-private.h"
 
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-loop-post-private.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -66,13 +67,91 @@ evp_pipe_stream_cancel_cb (EvpLoopTask *task,
                                   "%s", _("Operation was cancelled"));
 }
 
+/* Whether somebody in the thread of the loop has to hear of the end, and this is another one. */
+static gboolean
+evp_pipe_stream_is_elsewhere (EvpPipeStream *self)
+{
+  return g_atomic_pointer_get (&self->ended_func) != NULL
+         && !evp_loop_is_local_thread (evp_pipe_get_loop (self->pipe), self->thread);
+}
+
+static void
+evp_pipe_stream_end_now (EvpPipeStream *self)
+{
+  EvpPipeEndedFunc func = self->ended_func;
+
+  g_atomic_pointer_set (&self->ended_func, NULL);
+  self->ended = TRUE;
+  if (func != NULL)
+    func (self->ended_data);
+}
+
+static void
+evp_pipe_stream_end_and_unref (gpointer data)
+{
+  EvpPipeStream *self = data;
+
+  evp_pipe_stream_end_now (self);
+  g_object_unref (self->stream);
+}
+
+static void
+evp_pipe_stream_close_now (EvpPipeStream *self)
+{
+  evp_pipe_stream_ignore_hang_up (self);
+  if (self->pipe != NULL)
+    evp_pipe_close (self->pipe);
+  evp_pipe_stream_end_now (self);
+}
+
+static void
+evp_pipe_stream_close_and_unref (gpointer data)
+{
+  EvpPipeStream *self = data;
+
+  evp_pipe_stream_close_now (self);
+  g_object_unref (self->stream);
+}
+
+/* Has @func called in the thread of the loop, with a reference to the stream. */
+static void
+evp_pipe_stream_post (EvpPipeStream *self,
+                      GDestroyNotify func)
+{
+  g_object_ref (self->stream);
+  evp_loop_post_release (evp_pipe_get_loop (self->pipe), func, self);
+}
+
+static void
+evp_pipe_stream_hang_up_cb (gpointer stream,
+                            GError  *error)
+{
+  EvpPipeStream *self = stream;
+
+  if (error != NULL)
+    {
+      g_error_free (error);
+      evp_pipe_stream_ignore_hang_up (self);
+    }
+  else if (evp_pipe_has_hung_up (self->hang_up))
+    {
+      evp_pipe_stream_ignore_hang_up (self);
+      evp_pipe_stream_end (self);
+    }
+  else if (!evp_pipe_wait (self->hang_up, NULL))
+    evp_pipe_stream_ignore_hang_up (self);
+}
+
 void
 evp_pipe_stream_init (EvpPipeStream        *self,
+                      gpointer              stream,
                       EvpAbstractEventLoop *loop,
                       int                   fd,
                       EvpIOEvents           direction)
 {
   self->direction = direction;
+  self->stream = stream;
+  self->thread = g_thread_self ();
   self->pipe = evp_pipe_new (loop, fd, direction, evp_pipe_stream_pipe_cb, self);
 }
 
@@ -88,18 +167,40 @@ evp_pipe_stream_set_ended_func (EvpPipeStream   *self,
                                 EvpPipeEndedFunc func,
                                 gpointer         data)
 {
-  self->ended_func = self->ended ? NULL : func;
+  if (func == NULL)
+    evp_pipe_stream_ignore_hang_up (self);
   self->ended_data = data;
+  g_atomic_pointer_set (&self->ended_func, self->ended ? NULL : func);
 }
 
 void
 evp_pipe_stream_end (EvpPipeStream *self)
 {
-  EvpPipeEndedFunc func = g_steal_pointer (&self->ended_func);
+  if (evp_pipe_stream_is_elsewhere (self))
+    evp_pipe_stream_post (self, evp_pipe_stream_end_and_unref);
+  else
+    evp_pipe_stream_end_now (self);
+}
 
-  self->ended = TRUE;
-  if (func != NULL)
-    func (self->ended_data);
+void
+evp_pipe_stream_ignore_hang_up (EvpPipeStream *self)
+{
+  EvpPipe *hang_up = g_steal_pointer (&self->hang_up);
+
+  if (hang_up == NULL)
+    return;
+  evp_pipe_close (hang_up);
+  evp_pipe_unref (hang_up);
+}
+
+void
+evp_pipe_stream_watch_hang_up (EvpPipeStream *self)
+{
+  if (self->ended || self->hang_up != NULL)
+    return;
+  self->hang_up = evp_pipe_new_hang_up (self->pipe, evp_pipe_stream_hang_up_cb, self);
+  if (!evp_pipe_wait (self->hang_up, NULL))
+    evp_pipe_stream_ignore_hang_up (self);
 }
 
 gssize
@@ -191,9 +292,11 @@ evp_pipe_stream_create_source (EvpPipeStream *self,
 void
 evp_pipe_stream_close (EvpPipeStream *self)
 {
-  if (self->pipe != NULL)
-    evp_pipe_close (self->pipe);
-  evp_pipe_stream_end (self);
+  /* the loop's thread may be looking for a hang-up just now, of a descriptor that must be open for that */
+  if (evp_pipe_stream_is_elsewhere (self))
+    evp_pipe_stream_post (self, evp_pipe_stream_close_and_unref);
+  else
+    evp_pipe_stream_close_now (self);
 }
 
 gboolean

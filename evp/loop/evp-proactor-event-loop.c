@@ -228,6 +228,8 @@ evp_proactor_event_loop_class_init (EvpProactorEventLoopClass *klass)
    * The proactor; `NULL` at construction takes the best of this machine.
    *
    * A proactor that belongs to a loop already is not taken. One that the loop has taken by itself may later be another.
+   * Construction cannot fail: a loop that is made with a closed proactor has everything but operations, of which
+   * each fails with %EVP_ERROR_INVALID_STATE.
    *
    * Since: 1.0
    */

@@ -532,7 +532,7 @@ evp_datagram_endpoint_flush (EvpDatagramEndpoint *self)
     evp_datagram_endpoint_flushed (self);
   else if (n_sent > 0)
     evp_datagram_endpoint_await_room (self);
-  else
+  else if (self->io->retry == NULL) /* a handler may have run a loop of its own, and that has come here */
     /* The kernel said that there is room, and there is none: for a unix socket that is not connected it
      * knows no better, because the room is that of a receiver. */
     evp_datagram_io_start_timer (self->io, &self->io->retry, &self->send_delay,

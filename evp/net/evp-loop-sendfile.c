@@ -112,7 +112,7 @@ evp_sendfile_finish (EvpSendfile *job,
     (void) !lseek (job->fd, (off_t) (job->offset + job->sent), SEEK_SET);
 
   if (error == NULL)
-    evp_loop_task_return_int (job->task, (gssize) job->sent);
+    evp_loop_task_return_int (job->task, job->sent);
   else if (!job->calling && g_error_matches (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED))
     evp_loop_task_return_error_now (job->task, error);
   else
@@ -181,8 +181,12 @@ evp_sendfile_tried (EvpSendfile *job)
   else if (job->failed == ENOTCONN)
     g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, _("The socket is not connected"));
   else if (job->failed != 0)
-    evp_set_error_from_errno (&error, job->failed, _("Sending failed after %lu bytes of the file"),
-                              (gulong) job->sent);
+    {
+      g_autofree char *sent = g_strdup_printf ("%" G_GINT64_FORMAT, job->sent);
+
+      /* Translators: %s is a number */
+      evp_set_error_from_errno (&error, job->failed, _("Sending failed after %s bytes of the file"), sent);
+    }
   evp_sendfile_finish (job, error);
 }
 
@@ -581,6 +585,15 @@ evp_sendfile_set_stream (EvpSendfile *job,
   return TRUE;
 }
 
+static gssize
+evp_sendfile_tell (EvpLoopTask *task,
+                   GError     **error)
+{
+  gint64 sent = evp_loop_task_propagate_int (task, error);
+
+  return (gssize) MIN (sent, (gint64) G_MAXSSIZE);
+}
+
 /**
  * evp_event_loop_sock_sendfile_async:
  * @self: a loop
@@ -656,7 +669,8 @@ evp_event_loop_sock_sendfile_async (EvpAbstractEventLoop *self,
  * %G_IO_ERROR_CONNECTION_CLOSED if the peer is gone; %G_IO_ERROR with what else the system says;
  * %EVP_ERROR_LOOP_CLOSED; %G_IO_ERROR_CANCELLED.
  *
- * Returns: how many bytes were sent, 0 at the end of the file, or -1 with @error set
+ * Returns: how many bytes were sent, 0 at the end of the file, or -1 with @error set; with 32 bits, %G_MAXSSIZE
+ *   stands for that many and more
  *
  * Since: 1.0
  */
@@ -668,7 +682,7 @@ evp_event_loop_sock_sendfile_finish (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sock_sendfile_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return evp_sendfile_tell (EVP_LOOP_TASK (result), error);
 }
 
 /**
@@ -751,7 +765,8 @@ evp_event_loop_sendfile_async (EvpAbstractEventLoop *self,
  * peer is gone; those of opening and reading the file and of writing to the stream;
  * %EVP_ERROR_LOOP_CLOSED; %G_IO_ERROR_CANCELLED.
  *
- * Returns: how many bytes were sent, 0 at the end of the file, or -1 with @error set
+ * Returns: how many bytes were sent, 0 at the end of the file, or -1 with @error set; with 32 bits, %G_MAXSSIZE
+ *   stands for that many and more
  *
  * Since: 1.0
  */
@@ -763,5 +778,5 @@ evp_event_loop_sendfile_finish (EvpAbstractEventLoop *self,
   g_return_val_if_fail (EVP_IS_EVENT_LOOP (self), -1);
   g_return_val_if_fail (evp_loop_task_is_valid (result, self, evp_event_loop_sendfile_async), -1);
 
-  return evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  return evp_sendfile_tell (EVP_LOOP_TASK (result), error);
 }

@@ -287,10 +287,11 @@ evp_server_deliver (EvpServer *self,
       evp_loop_task_return_pointer (task, g_object_ref (connection), g_object_unref);
       evp_server_update_guard (self);
     }
-  else if (evp_server_has_handler (self))
+  else if (g_queue_is_empty (&self->unwanted) && evp_server_has_handler (self))
     g_signal_emit (self, signals[SIGNAL_INCOMING], 0, connection);
   else
     {
+      /* or others were there before it, whose turn is soon */
       g_queue_push_tail (&self->unwanted, g_object_ref (connection));
       evp_server_mind_unwanted (self);
     }

@@ -67,7 +67,7 @@ evp_socket_input_stream_read_finish (GInputStream *stream,
                                      GError      **error)
 {
   if (evp_loop_task_is_valid (result, stream, evp_socket_input_stream_read_async))
-    return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
+    return (gssize) evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
   return G_INPUT_STREAM_CLASS (evp_socket_input_stream_parent_class)->read_finish (stream, result, error);
 }
 

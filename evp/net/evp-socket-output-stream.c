@@ -88,7 +88,7 @@ evp_socket_output_stream_write_finish (GOutputStream *stream,
                                        GError       **error)
 {
   if (evp_loop_task_is_valid (result, stream, evp_socket_output_stream_write_async))
-    return evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
+    return (gssize) evp_loop_task_propagate_int ((EvpLoopTask *) result, error);
   return G_OUTPUT_STREAM_CLASS (evp_socket_output_stream_parent_class)->write_finish (stream, result, error);
 }
 
@@ -122,7 +122,7 @@ evp_socket_output_stream_writev_finish (GOutputStream *stream,
   if (!evp_loop_task_is_valid (result, stream, evp_socket_output_stream_writev_async))
     return G_OUTPUT_STREAM_CLASS (evp_socket_output_stream_parent_class)
       ->writev_finish (stream, result, n_written, error);
-  n = evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
+  n = (gssize) evp_loop_task_propagate_int (EVP_LOOP_TASK (result), error);
   if (n_written != NULL)
     *n_written = n < 0 ? 0 : (gsize) n;
   return n >= 0;

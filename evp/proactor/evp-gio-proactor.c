@@ -74,6 +74,7 @@ typedef struct
 typedef struct
 {
   GMainContext *context; /* NULL: not attached, or closed */
+  gboolean closed;       /* for good */
   EvpGioWaits *waits;
   EvpFilePool *pool;  /* NULL: no file has been touched */
   GSource *collector; /* with the pool */
@@ -353,7 +354,8 @@ evp_gio_proactor_attach (EvpProactor  *self,
 
   g_return_if_fail (priv->context == NULL);
 
-  priv->context = g_main_context_ref (context);
+  if (!priv->closed)
+    priv->context = g_main_context_ref (context);
 }
 
 static gboolean
@@ -423,6 +425,7 @@ evp_gio_proactor_close (EvpProactor *self)
   EvpFilePool *pool = g_steal_pointer (&priv->pool);
   EvpGioWait *wait;
 
+  priv->closed = TRUE;
   g_clear_pointer (&priv->context, g_main_context_unref);
 
   /* one by one: what is told below may bring more operations to their end */

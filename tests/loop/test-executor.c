@@ -7,6 +7,7 @@
 #include "evp/loop/evp-executor.h"
 #include "evp/loop/evp-future.h"
 #include "evp/loop/evp-selector-event-loop.h"
+#include "support/evp-test-loop.h"
 #include "support/evp-test-support.h"
 
 #include <pthread.h>
@@ -741,15 +742,6 @@ test_second_worker (Fixture      *fixture,
     }
 }
 
-static guint
-count_timers (Fixture *fixture)
-{
-  g_autoptr (EvpLoopStatistics) statistics =
-    evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (fixture->loop));
-
-  return (guint) evp_loop_statistics_get_timers (statistics);
-}
-
 /* Rules: E-5 */
 static void
 test_shutdown_async_in_time (Fixture      *fixture,
@@ -760,10 +752,10 @@ test_shutdown_async_in_time (Fixture      *fixture,
   Waiter waiter = { NULL };
 
   evp_event_loop_shutdown_default_executor_async (fixture->loop, 3600, NULL, shutdown_cb, &waiter);
-  g_assert_cmpuint (count_timers (fixture), ==, 1);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, 1);
   finish_shutdown (fixture, &waiter);
   /* nothing waits for the hour to end */
-  g_assert_cmpuint (count_timers (fixture), ==, 0);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, 0);
   g_assert_cmpuint (evp_warn_runtime_get_count (), ==, n_warnings);
   run_until (fixture, future);
 }
@@ -865,6 +857,79 @@ test_many (Fixture      *fixture,
     g_assert_finalize_object (futures[i]);
 }
 
+/* A loop from elsewhere, whose own thread has always run what is posted before the post is over. */
+typedef GObject      HastyLoop;
+typedef GObjectClass HastyLoopClass;
+
+static GType hasty_loop_get_type (void);
+static gint n_hasty_loops; /* atomic */
+
+static gpointer
+hasty_thread (gpointer handle)
+{
+  evp_handle_run (handle);
+  evp_handle_unref (handle);
+  return NULL;
+}
+
+static gboolean
+hasty_loop_schedule_threadsafe (EvpAbstractEventLoop *loop,
+                                EvpHandle            *handle,
+                                GError              **error)
+{
+  g_thread_join (g_thread_new ("hasty", hasty_thread, evp_handle_ref (handle)));
+  /* and is not done with itself */
+  g_assert_cmpint (g_atomic_int_get (&n_hasty_loops), ==, 1);
+  return TRUE;
+}
+
+static void
+hasty_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->schedule_threadsafe = hasty_loop_schedule_threadsafe;
+}
+
+G_DEFINE_TYPE_WITH_CODE (HastyLoop, hasty_loop, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, hasty_loop_iface_init))
+
+static void
+hasty_loop_finalize (GObject *object)
+{
+  g_atomic_int_add (&n_hasty_loops, -1);
+  G_OBJECT_CLASS (hasty_loop_parent_class)->finalize (object);
+}
+
+static void
+hasty_loop_class_init (HastyLoopClass *klass)
+{
+  klass->finalize = hasty_loop_finalize;
+}
+
+static void
+hasty_loop_init (HastyLoop *self)
+{
+  g_atomic_int_inc (&n_hasty_loops);
+}
+
+/* The last reference to a loop goes with the job, in the middle of the post that releases it. */
+/* Rules: E-2 */
+static void
+test_foreign_loop_goes (Fixture      *fixture,
+                        gconstpointer data)
+{
+  EvpAbstractEventLoop *loop = g_object_new (hasty_loop_get_type (), NULL);
+  Job job = { fixture, "a" };
+  EvpFuture *future = evp_executor_submit (fixture->executor, loop, door_func, &job, job_released, NULL);
+
+  wait_for_waiting (&fixture->door, 1);
+  g_object_unref (future);
+  g_object_unref (loop);
+  open_door (&fixture->door);
+  evp_executor_shutdown (fixture->executor, TRUE);
+  g_assert_nonnull (job.released_in);
+  g_assert_cmpint (g_atomic_int_get (&n_hasty_loops), ==, 0);
+}
+
 #define ADD(name, function) \
   g_test_add ("/evp/loop/executor/" name, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -896,6 +961,7 @@ main (int    argc,
   ADD ("shutdown-async-in-time", test_shutdown_async_in_time);
   ADD ("shutdown-finish-of-another", test_shutdown_finish_of_another);
   ADD ("dropped", test_dropped);
+  ADD ("foreign-loop-goes", test_foreign_loop_goes);
   ADD ("fork", test_fork);
   ADD ("many", test_many);
 

@@ -11,6 +11,11 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#ifdef __linux__
+# include <sched.h>
+# include <sys/mount.h>
+# include <sys/xattr.h>
+#endif
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -503,6 +508,39 @@ test_load (Fixture *f)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
 }
 
+/* A file of more bytes than there are addresses, most of which it does not really have. */
+static void
+test_load_huge (Fixture *f)
+{
+  const gint64 sizes[] = { G_MAXINT64, (G_GINT64_CONSTANT (1) << 32) + 3, G_GINT64_CONSTANT (1) << 31 };
+  char path[] = "/dev/shm/evp-XXXXXX"; /* other file systems have smaller limits */
+  g_autoptr (GFile) file = NULL;
+  int fd = g_mkstemp (path);
+
+  if (fd < 0 || ftruncate (fd, G_MAXINT64) != 0)
+    {
+      g_test_skip ("there is no file system for a file as large as this");
+    }
+  else
+    {
+      file = g_file_new_for_path (path);
+      for (guint i = 0; i < (sizeof (gsize) < sizeof (gint64) ? G_N_ELEMENTS (sizes) : 1); i++)
+        {
+          g_autoptr (GError) error = NULL;
+
+          g_assert_cmpint (ftruncate (fd, sizes[i]), ==, 0);
+          g_assert_null (load (f, file, NULL, &error));
+          g_assert_error (error, G_IO_ERROR, (int) g_io_error_from_errno (EFBIG));
+          g_assert_nonnull (strstr (error->message, g_strerror (EFBIG)));
+        }
+    }
+  if (fd >= 0)
+    {
+      close (fd);
+      g_unlink (path);
+    }
+}
+
 static guint
 count_names (const char *folder)
 {
@@ -709,6 +747,163 @@ test_save_group (Fixture *f)
   g_assert_cmpint (status.st_mode & 07777, ==, 0640);
   g_assert_cmpuint (count_names (f->folder), ==, 1);
 }
+
+/* Who had the rights of another user while it ran had them for its old contents. */
+static void
+test_save_rights (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *twin = g_build_filename (f->folder, "twin", NULL);
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 1000);
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+  g_autoptr (GError) error = NULL;
+  struct stat status;
+
+  /* one that is replaced, and then one that is written over */
+  for (guint i = 0; i < 4; i++)
+    {
+      GBytes *contents = i % 2 == 0 ? bytes : none;
+
+      if (i == 2)
+        g_assert_cmpint (link (f->path, twin), ==, 0);
+      g_assert_cmpint (chmod (f->path, 06751), ==, 0);
+      g_assert_true (save (f, file, contents, NULL, &error));
+      g_assert_no_error (error);
+      assert_contents (f->path, contents);
+      g_assert_cmpint (stat (f->path, &status), ==, 0);
+      g_assert_cmpint (status.st_mode & 07777, ==, 0751);
+    }
+}
+
+#ifdef __linux__
+# define ACL_NAME "system.posix_acl_access"
+
+/* The owner and user 12345 may write, the group may read. Says stat(): the group may write, because that is the mask. */
+static gboolean
+set_acl (const char *path,
+         const char *name)
+{
+  const struct
+  {
+    guint32 version;
+    struct
+    {
+      guint16 tag, permissions;
+      guint32 id;
+    } entries[5];
+  } acl = {
+    GUINT32_TO_LE (2),
+    { { GUINT16_TO_LE (0x01), GUINT16_TO_LE (6), G_MAXUINT32 },
+      { GUINT16_TO_LE (0x02), GUINT16_TO_LE (6), GUINT32_TO_LE (12345) },
+      { GUINT16_TO_LE (0x04), GUINT16_TO_LE (4), G_MAXUINT32 },
+      { GUINT16_TO_LE (0x10), GUINT16_TO_LE (6), G_MAXUINT32 },
+      { GUINT16_TO_LE (0x20), GUINT16_TO_LE (0), G_MAXUINT32 } },
+  };
+
+  return setxattr (path, name, &acl, sizeof acl, 0) == 0;
+}
+
+/* Who may do what by an access control list may do that afterwards, and nobody else. */
+static void
+test_save_acl (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *path = g_build_filename (f->folder, "other", NULL);
+  g_autoptr (GFile) other = g_file_new_for_path (path);
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 1000);
+  g_autoptr (GError) error = NULL;
+  char before[256], after[256];
+  gssize length;
+
+  /* one without, in a folder that would give it one */
+  g_assert_true (g_file_set_contents (path, "old", -1, NULL));
+  g_assert_cmpint (chmod (path, 0660), ==, 0);
+  if (!set_acl (f->path, ACL_NAME) || !set_acl (f->folder, "system.posix_acl_default"))
+    {
+      g_test_skip ("this file system has no access control lists");
+      return;
+    }
+  g_assert_true (save (f, other, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (path, bytes);
+  g_assert_cmpint (getxattr (path, ACL_NAME, after, sizeof after), ==, -1);
+
+  length = getxattr (f->path, ACL_NAME, before, sizeof before);
+  g_assert_cmpint (length, >, 0);
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (f->path, bytes);
+  g_assert_cmpint (getxattr (f->path, ACL_NAME, after, sizeof after), ==, length);
+  g_assert_cmpmem (before, (gsize) length, after, (gsize) length);
+  g_assert_cmpuint (count_names (f->folder), ==, 2);
+}
+
+/* For this process only, of which nobody else sees anything. */
+static gboolean
+mount_alone (const char *source,
+             const char *target)
+{
+  return unshare (CLONE_NEWNS) == 0 && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0
+         && mount (source, target, NULL, MS_BIND, NULL) == 0;
+}
+
+static gboolean
+may_mount (const char *source,
+           const char *target)
+{
+  int status = -1;
+  pid_t pid = fork ();
+
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    evp_test_exit_forked (mount_alone (source, target) ? 0 : 1);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  return WIFEXITED (status) && WEXITSTATUS (status) == 0;
+}
+
+/* A file on which another was mounted, as containers have them, cannot be replaced. It is written over. */
+static void
+test_save_mount (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *source = g_build_filename (f->folder, "source", NULL);
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 100000);
+  g_autoptr (GBytes) none = g_bytes_new_static ("", 0);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (source, "something that is longer than nothing", -1, NULL));
+  if (!may_mount (source, f->path))
+    {
+      g_test_skip ("mounting in a name space of one's own is not permitted");
+      return;
+    }
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 60 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  g_assert_true (mount_alone (source, f->path));
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (source, bytes);
+  g_assert_true (save (f, file, none, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (source, none);
+
+  /* nor in a folder that can only be read, in which nothing can be made either */
+  g_assert_cmpint (mount (f->folder, f->folder, NULL, MS_BIND | MS_REC, NULL), ==, 0);
+  g_assert_cmpint (mount (NULL, f->folder, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), ==, 0);
+  g_assert_true (save (f, file, bytes, NULL, &error));
+  g_assert_no_error (error);
+  assert_contents (f->path, bytes);
+  g_assert_cmpint (umount (f->path), ==, 0);
+  g_assert_cmpint (umount (f->folder), ==, 0);
+  g_assert_cmpint (umount (f->path), ==, 0);
+  assert_contents (source, bytes);
+  g_assert_cmpuint (count_names (f->folder), ==, 2);
+}
+#endif
 
 /* One that fails on the way leaves the old contents. */
 static void
@@ -973,12 +1168,18 @@ static const Case cases[] = {
   { "overlap", test_overlap },
   { "cancel", test_cancel },
   { "load", test_load },
+  { "load-huge", test_load_huge },
   { "save", test_save },
   { "save-fails", test_save_fails },
   { "save-cancelled", test_save_cancelled },
   { "save-shorter", test_save_shorter },
   { "save-dangling", test_save_dangling },
   { "save-group", test_save_group },
+  { "save-rights", test_save_rights },
+#ifdef __linux__
+  { "save-acl", test_save_acl },
+  { "save-mount", test_save_mount },
+#endif
   { "elsewhere", test_elsewhere },
   { "close", test_close },
   { "fork", test_fork },
@@ -1050,17 +1251,20 @@ run_case (gconstpointer data)
   evp_test_leaks_check (&leaks);
 }
 
+/* Not allocated: a process that runs one of them only would leak the others. */
+static Entry gio_entries[G_N_ELEMENTS (cases)], uring_entries[G_N_ELEMENTS (cases)];
+
 static void
 add_cases (const char   *name,
+           Entry        *entries,
            EvpProactor *(*make) (GError **error))
 {
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *path = g_strdup_printf ("/evp/loop/files/%s/%s", name, cases[i].name);
-      Entry *entry = g_new (Entry, 1);
 
-      *entry = (Entry) { &cases[i], make };
-      g_test_add_data_func_full (path, entry, run_case, g_free);
+      entries[i] = (Entry) { &cases[i], make };
+      g_test_add_data_func (path, &entries[i], run_case);
     }
 }
 
@@ -1211,9 +1415,9 @@ main (int    argc,
 
   g_test_init (&argc, &argv, NULL);
 
-  add_cases ("gio", make_gio);
+  add_cases ("gio", gio_entries, make_gio);
   if (evp_test_has_uring ())
-    add_cases ("uring", evp_uring_proactor_new);
+    add_cases ("uring", uring_entries, evp_uring_proactor_new);
   g_test_add_data_func ("/evp/loop/files/not-supported", &incapable, run_case);
   g_test_add_data_func ("/evp/loop/files/cancelled-between", &cancelling, run_case);
 

@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include "evp/evp.h"
+#include "evp/loop/evp-pipe-input-stream-private.h"
+#include "evp/loop/evp-pipe-output-stream-private.h"
 #include "support/evp-test-loop.h"
 #include "support/evp-test-support.h"
 
@@ -511,6 +513,92 @@ test_synchronous (Fixture      *f,
   g_assert_no_error (error);
 }
 
+static guint
+count_watched (Fixture *f)
+{
+  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (f->loop));
+
+  return evp_loop_statistics_get_fds (statistics);
+}
+
+typedef struct
+{
+  GThread *thread;
+  gboolean told;
+} Ended;
+
+static void
+ended_cb (gpointer data)
+{
+  Ended *ended = data;
+
+  g_assert_false (ended->told);
+  g_assert_true (g_thread_self () == ended->thread);
+  ended->told = TRUE;
+}
+
+static gpointer
+close_thread (gpointer stream)
+{
+  g_assert_true (g_output_stream_close (stream, NULL, NULL));
+  return NULL;
+}
+
+static gpointer
+read_end_thread (gpointer stream)
+{
+  char buffer[4];
+
+  g_assert_cmpint (g_input_stream_read (stream, buffer, sizeof buffer, NULL, NULL), ==, 0);
+  return NULL;
+}
+
+static gpointer
+write_end_thread (gpointer stream)
+{
+  g_assert_cmpint (g_output_stream_write (stream, "x", 1, NULL, NULL), ==, -1);
+  return NULL;
+}
+
+/* Whoever has to hear that a pipe is done with belongs to the loop's thread, and its hang-up is watched there. */
+/* Rules: T-17, T-19 */
+static void
+test_ends_elsewhere (Fixture      *f,
+                     gconstpointer data)
+{
+  for (int i = 0; i < 4; i++)
+    {
+      Ended ended = { g_thread_self (), FALSE };
+      g_autoptr (GInputStream) in = NULL;
+      g_autoptr (GOutputStream) out = NULL;
+      int fds[2];
+
+      make_pipe (fds);
+      if (i == 0)
+        {
+          in = evp_pipe_input_stream_new (f->loop, fds[0]);
+          evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (in), ended_cb, &ended);
+          close (fds[1]);
+          g_thread_join (g_thread_new ("read", read_end_thread, in));
+        }
+      else
+        {
+          out = evp_pipe_output_stream_new (f->loop, fds[1]);
+          evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (out), ended_cb, &ended);
+          if (i >= 2)
+            evp_pipe_output_stream_watch_hang_up (EVP_PIPE_OUTPUT_STREAM (out));
+          if (i != 2) /* a watch is about to find that */
+            close (fds[0]);
+          g_thread_join (g_thread_new ("end", i == 1 ? write_end_thread : close_thread, out));
+        }
+      g_assert_false (ended.told);
+      evp_test_run_until (f->loop, &ended.told);
+      g_assert_cmpuint (count_watched (f), ==, 0);
+      if (i == 2)
+        close (fds[0]);
+    }
+}
+
 static gboolean
 pollable_cb (GObject *stream,
              gpointer user_data)
@@ -791,14 +879,6 @@ test_nested (Fixture      *f,
   close (fds[1]);
 }
 
-static guint
-count_watched (Fixture *f)
-{
-  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (f->loop));
-
-  return evp_loop_statistics_get_fds (statistics);
-}
-
 /* Rules: F-12, T-8 */
 static void
 test_idle (Fixture      *f,
@@ -853,6 +933,7 @@ main (int    argc,
     { "cancel", test_cancel },
     { "pending", test_pending },
     { "synchronous", test_synchronous },
+    { "ends-elsewhere", test_ends_elsewhere },
     { "pollable", test_pollable },
     { "splice", test_splice },
     { "order", test_order },

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A proactor as somebody else would write it: it can read, from nowhere, and does so when it is polled. */
@@ -341,6 +342,49 @@ test_taken (void)
   g_assert_finalize_object (loop);
 }
 
+static void
+closed_cb (int      fd,
+           gpointer loop)
+{
+  evp_event_loop_stop (loop);
+}
+
+/* What the library's proactors refuse once they are closed, a loop that is given one passes on; the rest works. */
+static void
+test_closed_proactor (gconstpointer data)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a closed proactor");
+  g_autoptr (EvpProactor) proactor = g_object_new ((GType) GPOINTER_TO_SIZE (data), NULL);
+  EvpAbstractEventLoop *loop;
+  g_autoptr (GSocket) socket = NULL;
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  evp_proactor_close (proactor);
+  loop = g_object_new (EVP_TYPE_PROACTOR_EVENT_LOOP, "proactor", proactor, NULL);
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+  socket = g_socket_new_from_fd (fds[0], &error);
+  g_assert_no_error (error);
+  for (int i = 0; i < 2; i++)
+    {
+      g_auto (EvpTestAwait) await = { loop, NULL };
+
+      evp_event_loop_sock_recv_async (loop, socket, 16, NULL, evp_test_ready_cb, &await);
+      g_assert_null (evp_event_loop_sock_recv_finish (loop, evp_test_await (&await), &error));
+      g_assert_error (error, EVP_ERROR, EVP_ERROR_INVALID_STATE);
+      g_clear_error (&error);
+    }
+  g_assert_true (evp_event_loop_add_writer (loop, fds[1], closed_cb, loop, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_run_forever (loop, &error));
+  g_assert_no_error (error);
+  g_assert_true (evp_event_loop_remove_writer (loop, fds[1]));
+  g_assert_true (evp_event_loop_close (loop, &error));
+  g_assert_no_error (error);
+  g_assert_finalize_object (loop);
+  close (fds[1]);
+}
+
 static guint
 count_fds (void)
 {
@@ -527,6 +571,11 @@ main (int    argc,
   g_test_add_func ("/evp/loop/proactor-event-loop/send-parts", test_send_parts);
   g_test_add_func ("/evp/loop/proactor-event-loop/send-parts-cancelled", test_send_parts_cancelled);
   g_test_add_func ("/evp/loop/proactor-event-loop/lazy", test_lazy);
+  g_test_add_data_func ("/evp/loop/proactor-event-loop/closed-proactor/gio",
+                        GSIZE_TO_POINTER (EVP_TYPE_GIO_PROACTOR), test_closed_proactor);
+  if (evp_test_has_uring ())
+    g_test_add_data_func ("/evp/loop/proactor-event-loop/closed-proactor/uring",
+                          GSIZE_TO_POINTER (EVP_TYPE_URING_PROACTOR), test_closed_proactor);
   g_test_add_func ("/evp/loop/proactor-event-loop/cancel-unsupported", test_cancel_unsupported);
   g_test_add_func ("/evp/loop/proactor-event-loop/closed-reader", test_closed_reader);
   g_test_add_data_func ("/evp/loop/proactor-event-loop/busy", GINT_TO_POINTER (FALSE), test_busy);

@@ -78,12 +78,4 @@ net_contextless_pause (EvpAbstractEventLoop *loop)
   net_contextless_run (loop);
 }
 
-static inline guint
-net_contextless_count_timers (EvpAbstractEventLoop *loop)
-{
-  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
-
-  return evp_loop_statistics_get_timers (statistics);
-}
-
 G_END_DECLS

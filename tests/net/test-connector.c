@@ -559,6 +559,92 @@ test_full_queue (NetFixture *fixture)
   g_assert_cmpuint (connect.fds, <=, fds);
 }
 
+/* A loop whose connections are made two at a time. */
+typedef struct
+{
+  EvpSelectorEventLoop parent_instance;
+
+  EvpOperation *held;
+  int first_fd;
+} PairLoop;
+
+typedef EvpSelectorEventLoopClass PairLoopClass;
+
+static GType pair_loop_get_type (void);
+
+static gboolean
+pair_loop_submit_operation (EvpAbstractEventLoop *loop,
+                            EvpOperation         *operation,
+                            GError              **error)
+{
+  PairLoop *self = (PairLoop *) loop;
+  EvpOperation *first = g_steal_pointer (&self->held);
+
+  if (first == NULL)
+    {
+      self->held = evp_operation_ref (operation);
+      self->first_fd = evp_operation_get_fd (operation);
+      return TRUE;
+    }
+  evp_operation_complete (first, 0);
+  evp_operation_complete (operation, 0);
+  evp_operation_unref (first);
+  return TRUE;
+}
+
+static void
+pair_loop_cancel_operation (EvpAbstractEventLoop *loop,
+                            EvpOperation         *operation)
+{
+}
+
+static void
+pair_loop_iface_init (EvpAbstractEventLoopInterface *iface)
+{
+  iface->submit_operation = pair_loop_submit_operation;
+  iface->cancel_operation = pair_loop_cancel_operation;
+}
+
+G_DEFINE_TYPE_WITH_CODE (PairLoop, pair_loop, EVP_TYPE_SELECTOR_EVENT_LOOP,
+                         G_IMPLEMENT_INTERFACE (EVP_TYPE_EVENT_LOOP, pair_loop_iface_init))
+
+static void
+pair_loop_class_init (PairLoopClass *klass)
+{
+}
+
+static void
+pair_loop_init (PairLoop *self)
+{
+}
+
+/* Two attempts succeed in the same turn: the first has won, and the other is closed. */
+/* Rules: N-6 */
+static void
+test_two_winners (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "two attempts that succeed");
+  NetFixture fixture = { .loop = g_object_new (pair_loop_get_type (), NULL) };
+  guint fds;
+
+  {
+    g_auto (Connect) connect = { 0 };
+
+    connect_init (&connect, &fixture);
+    for (int i = 0; i < 2; i++)
+      connect.addresses = g_list_append (connect.addresses, g_unix_socket_address_new ("/nowhere"));
+    evp_test_run_ready (fixture.loop);
+    fds = evp_test_count_fds ();
+    connect_start (&connect, 1e-9);
+    connect_wait (&connect);
+    g_assert_no_error (connect.error);
+    g_assert_cmpint (g_socket_get_fd (connect.socket), ==, ((PairLoop *) fixture.loop)->first_fd);
+    g_assert_cmpuint (connect.fds, ==, fds);
+  }
+  g_assert_true (evp_event_loop_close (fixture.loop, NULL));
+  g_assert_finalize_object (fixture.loop);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -568,6 +654,7 @@ main (int    argc,
   g_test_add_func ("/evp/net/connector/interleave", test_interleave);
   g_test_add_func ("/evp/net/connector/merge-errors", test_merge_errors);
   g_test_add_func ("/evp/net/connector/close", test_close);
+  g_test_add_func ("/evp/net/connector/two-winners", test_two_winners);
   net_test_add ("connector", "first", test_first);
   net_test_add ("connector", "second", test_second);
   net_test_add ("connector", "refused", test_refused);

@@ -728,6 +728,89 @@ test_unix_full (NetFixture *fixture)
   g_assert_no_errno (g_rmdir (folder));
 }
 
+typedef struct
+{
+  NetFixture *fixture;
+  GSocketAddress *full;
+  guint n_timers;
+  gboolean returned;
+} Retry;
+
+/* Sends where there is no room, and runs the loop until it has given up to be told of any. */
+static void
+send_in_error_cb (EvpDatagramEndpoint *endpoint,
+                  GError              *error,
+                  gpointer             user_data)
+{
+  Retry *retry = user_data;
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (retry->fixture->loop);
+
+  send_text (endpoint, "two", retry->full);
+  while (evp_test_count_timers (retry->fixture->loop) == retry->n_timers)
+    g_main_context_iteration (context, TRUE);
+  retry->returned = TRUE;
+}
+
+static void
+assert_socket_has (NetFixture *fixture,
+                   GSocket    *socket,
+                   const char *text)
+{
+  char buffer[16];
+  gssize n;
+
+  while ((n = g_socket_receive (socket, buffer, sizeof buffer, NULL, NULL)) < 0)
+    evp_test_run_ready (fixture->loop);
+  g_assert_cmpmem (buffer, n, text, strlen (text));
+}
+
+/* A datagram that has to wait is tried again by one timer, also when a handler runs a loop of its own. */
+/* Rules: T-12 */
+static void
+test_unix_full_nested (NetFixture *fixture)
+{
+  g_autofree char *folder = g_dir_make_tmp ("evp-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "receiver", NULL);
+  g_autofree char *nowhere_path = g_build_filename (folder, "nowhere", NULL);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocketAddress) nowhere = g_unix_socket_address_new (nowhere_path);
+  g_autoptr (EvpDatagramOptions) options = evp_datagram_options_new ();
+  g_autoptr (GSocket) receiver = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_DATAGRAM, 0, NULL);
+  g_autoptr (GSocket) filler = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_DATAGRAM, 0, NULL);
+  Retry retry = { fixture, address, evp_test_count_timers (fixture->loop), FALSE };
+  EvpDatagramEndpoint *sender;
+  g_autoptr (GError) error = NULL;
+  guint n_filled = 0;
+
+  g_socket_set_blocking (receiver, FALSE);
+  g_socket_set_blocking (filler, FALSE);
+  g_assert_true (g_socket_bind (receiver, address, FALSE, NULL));
+  while (g_socket_send_to (filler, address, "x", 1, NULL, NULL) == 1)
+    n_filled++;
+  evp_datagram_options_set_family (options, G_SOCKET_FAMILY_UNIX);
+  sender = create_full (fixture, NULL, NULL, options, &error);
+  g_assert_no_error (error);
+  g_signal_connect (sender, "error-received", G_CALLBACK (send_in_error_cb), &retry);
+
+  send_text (sender, "one", address);
+  send_text (sender, "lost", nowhere);
+  while (evp_test_count_timers (fixture->loop) == retry.n_timers)
+    evp_test_run_ready (fixture->loop);
+  assert_socket_has (fixture, receiver, "x");
+  evp_test_run_until (fixture->loop, &retry.returned);
+  for (int i = 0; i < 3; i++)
+    evp_test_run_ready (fixture->loop);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, retry.n_timers + 1);
+
+  for (guint i = 1; i < n_filled; i++)
+    assert_socket_has (fixture, receiver, "x");
+  assert_socket_has (fixture, receiver, "one");
+  assert_socket_has (fixture, receiver, "two");
+  close_endpoint (fixture, sender);
+  g_assert_no_errno (g_unlink (path));
+  g_assert_no_errno (g_rmdir (folder));
+}
+
 static void
 assert_refused (NetFixture         *fixture,
                 GSocketAddress     *local,
@@ -1193,7 +1276,7 @@ test_contextless (void)
       g_signal_handler_disconnect (endpoint, id);
     }
   evp_datagram_endpoint_close (endpoint);
-  g_assert_cmpuint (net_contextless_count_timers (loop), ==, 0);
+  g_assert_cmpuint (evp_test_count_timers (loop), ==, 0);
   g_clear_object (&created);
   g_assert_finalize_object (g_steal_pointer (&endpoint));
   g_assert_true (evp_event_loop_close (loop, &error));
@@ -1221,6 +1304,7 @@ main (int    argc,
   net_test_add ("datagram-endpoint", "close-flushes", test_close_flushes);
   net_test_add ("datagram-endpoint", "unix", test_unix);
   net_test_add ("datagram-endpoint", "unix-full", test_unix_full);
+  net_test_add ("datagram-endpoint", "unix-full-nested", test_unix_full_nested);
   net_test_add ("datagram-endpoint", "arguments", test_arguments);
   net_test_add ("datagram-endpoint", "options", test_options);
   net_test_add ("datagram-endpoint", "cancel", test_cancel);

@@ -244,6 +244,11 @@ test_fallback (NetFixture *fixture)
   g_assert_cmpint (send_file (&pair, 0, -1, FALSE, &error), ==, -1);
   g_assert_error (error, EVP_ERROR, EVP_ERROR_NOT_SUPPORTED);
   g_clear_error (&error);
+  /* it has no other place than where it stands */
+  g_assert_cmpint (send_file (&pair, 2, -1, TRUE, &error), ==, -1);
+  g_assert_nonnull (error);
+  g_assert_true (error->domain == G_IO_ERROR);
+  g_clear_error (&error);
   g_assert_cmpint (send_file (&pair, 0, -1, TRUE, &error), ==, 5);
   g_assert_no_error (error);
   assert_content (&pair, 0, 5);
@@ -357,17 +362,23 @@ test_peer_gone (NetFixture *fixture)
 static void
 test_not_connected (NetFixture *fixture)
 {
+  /* each says it with an errno of its own */
+  const GSocketFamily families[] = { G_SOCKET_FAMILY_IPV4, G_SOCKET_FAMILY_UNIX };
   g_auto (Pair) pair = { 0 };
-  g_auto (EvpTestAwait) await = { fixture->loop, NULL };
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
-  g_autoptr (GError) error = NULL;
 
-  g_socket_set_blocking (socket, FALSE);
   pair_init (&pair, fixture, 5);
-  evp_event_loop_sock_sendfile_async (fixture->loop, socket, pair.file, 0, -1, FALSE, NULL,
-                                      evp_test_ready_cb, &await);
-  g_assert_cmpint (evp_event_loop_sock_sendfile_finish (fixture->loop, evp_test_await (&await), &error), ==, -1);
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
+  for (gsize i = 0; i < G_N_ELEMENTS (families); i++)
+    {
+      g_auto (EvpTestAwait) await = { fixture->loop, NULL };
+      g_autoptr (GSocket) socket = g_socket_new (families[i], G_SOCKET_TYPE_STREAM, 0, NULL);
+      g_autoptr (GError) error = NULL;
+
+      g_socket_set_blocking (socket, FALSE);
+      evp_event_loop_sock_sendfile_async (fixture->loop, socket, pair.file, 0, -1, FALSE, NULL,
+                                          evp_test_ready_cb, &await);
+      g_assert_cmpint (evp_event_loop_sock_sendfile_finish (fixture->loop, evp_test_await (&await), &error), ==, -1);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED);
+    }
 }
 
 /* Rules: K-16, K-5 */

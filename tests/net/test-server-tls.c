@@ -156,14 +156,6 @@ test_tls_failure (NetFixture *fixture)
   wait_for_threads (fixture);
 }
 
-static guint
-count_timers (EvpAbstractEventLoop *loop)
-{
-  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
-
-  return evp_loop_statistics_get_timers (statistics);
-}
-
 typedef struct
 {
   GPtrArray *connections;
@@ -189,47 +181,80 @@ incoming_cb (EvpServer *server,
 
 #define N_CLIENTS 3
 
-/* Clients that are let in for requests which are taken back before any of them has shaken hands. */
+/* The client's side of a handshake. */
 static void
+start_handshake (NetFixture   *fixture,
+                 GIOStream    *plain,
+                 EvpTestAwait *handshake)
+{
+  g_autoptr (EvpTlsOptions) options = evp_tls_options_new ();
+
+  evp_tls_options_set_database (options, evp_test_tls_database ());
+  evp_event_loop_start_tls_with_options_async (fixture->loop, plain, FALSE, options, "localhost", NULL,
+                                               evp_test_ready_cb, handshake);
+}
+
+static GIOStream *
+finish_handshake (NetFixture   *fixture,
+                  EvpTestAwait *handshake)
+{
+  g_autoptr (GError) error = NULL;
+  GIOStream *client = evp_event_loop_start_tls_with_options_finish (fixture->loop, net_result (handshake), &error);
+
+  g_assert_no_error (error);
+  return client;
+}
+
+static GIOStream *
+shake_hands (NetFixture *fixture,
+             GIOStream  *plain)
+{
+  g_auto (EvpTestAwait) handshake = { fixture->loop, NULL };
+
+  start_handshake (fixture, plain, &handshake);
+  return finish_handshake (fixture, &handshake);
+}
+
+/*
+ * Clients that are let in for requests which are taken back before any of them has shaken hands. The last
+ * has not done it yet.
+ */
+static GIOStream *
 connect_for_nobody (NetFixture *fixture,
                     EvpServer  *server,
                     GPtrArray  *clients)
 {
-  const guint n_timers = count_timers (fixture->loop);
+  const guint n_timers = evp_test_count_timers (fixture->loop);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr (EvpTlsOptions) options = evp_tls_options_new ();
   EvpTestAwait accepts[N_CLIENTS] = { { NULL, NULL } };
   GIOStream *plain[N_CLIENTS];
   g_autoptr (GError) error = NULL;
 
-  evp_tls_options_set_database (options, evp_test_tls_database ());
   for (guint i = 0; i < N_CLIENTS; i++)
     {
       accepts[i].loop = fixture->loop;
       evp_server_accept_async (server, cancellable, evp_test_ready_cb, &accepts[i]);
       plain[i] = net_connect (fixture->loop, server);
     }
-  while (count_timers (fixture->loop) < n_timers + N_CLIENTS) /* those of the handshakes */
+  while (evp_test_count_timers (fixture->loop) < n_timers + N_CLIENTS) /* those of the handshakes */
     evp_test_run_ready (fixture->loop);
   g_cancellable_cancel (cancellable);
   for (guint i = 0; i < N_CLIENTS; i++)
     {
-      g_auto (EvpTestAwait) handshake = { fixture->loop, NULL };
-
       g_assert_null (evp_server_accept_finish (server, net_result (&accepts[i]), &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
       g_clear_error (&error);
       evp_test_await_clear (&accepts[i]);
-      evp_event_loop_start_tls_with_options_async (fixture->loop, plain[i], FALSE, options, "localhost", NULL,
-                                                   evp_test_ready_cb, &handshake);
-      g_ptr_array_add (clients, evp_event_loop_start_tls_with_options_finish (fixture->loop, net_result (&handshake),
-                                                                              &error));
-      g_assert_no_error (error);
+    }
+  for (guint i = 0; i < N_CLIENTS - 1; i++)
+    {
+      g_ptr_array_add (clients, shake_hands (fixture, plain[i]));
       g_object_unref (plain[i]);
-      while (count_timers (fixture->loop) > n_timers + N_CLIENTS - 1 - i) /* the server's side */
+      while (evp_test_count_timers (fixture->loop) > n_timers + N_CLIENTS - 1 - i) /* the server's side */
         evp_test_run_ready (fixture->loop);
     }
   evp_test_run_ready (fixture->loop);
+  return plain[N_CLIENTS - 1];
 }
 
 /* Whoever wants a connection next gets it: a handler that is connected later, or a request. One is left over. */
@@ -240,6 +265,7 @@ test_tls_unwanted (NetFixture *fixture)
   g_autoptr (EvpServer) server = NULL;
   g_autoptr (GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GIOStream) last = NULL;
   g_autoptr (GIOStream) second = NULL;
   Incoming incoming = { connections, N_CLIENTS - 2, FALSE };
   g_autoptr (GError) error = NULL;
@@ -247,7 +273,8 @@ test_tls_unwanted (NetFixture *fixture)
   if (!evp_test_tls_available ())
     return;
   server = serve_tls (fixture);
-  connect_for_nobody (fixture, server, clients);
+  last = connect_for_nobody (fixture, server, clients);
+  g_ptr_array_add (clients, shake_hands (fixture, last));
   g_signal_connect (server, "incoming", G_CALLBACK (incoming_cb), &incoming);
   evp_test_run_until (fixture->loop, &incoming.done);
   for (guint i = 0; i < incoming.n_wanted; i++)
@@ -265,6 +292,42 @@ test_tls_unwanted (NetFixture *fixture)
   wait_for_threads (fixture);
 }
 
+/* A handler that comes late is told of the connections in their order, also of one that is ready in the same turn. */
+/* Rules: N-9 */
+static void
+test_tls_order (NetFixture *fixture)
+{
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (fixture->loop);
+  g_autoptr (EvpServer) server = NULL;
+  g_autoptr (GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) clients = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GIOStream) last = NULL;
+  Incoming incoming = { connections, N_CLIENTS, FALSE };
+  g_auto (EvpTestAwait) handshake = { fixture->loop, NULL };
+  guint n_timers;
+
+  if (!evp_test_tls_available ())
+    return;
+  server = serve_tls (fixture);
+  n_timers = evp_test_count_timers (fixture->loop);
+  last = connect_for_nobody (fixture, server, clients);
+  start_handshake (fixture, last, &handshake);
+  /* until both are over: the server is as a rule the last, and about to hear of it */
+  while (evp_test_count_timers (fixture->loop) > n_timers)
+    g_main_context_iteration (context, TRUE);
+  g_signal_connect (server, "incoming", G_CALLBACK (incoming_cb), &incoming);
+  evp_test_run_until (fixture->loop, &incoming.done);
+  g_ptr_array_add (clients, finish_handshake (fixture, &handshake));
+  for (guint i = 0; i < N_CLIENTS; i++)
+    net_assert_connected (fixture->loop, g_ptr_array_index (clients, i), g_ptr_array_index (connections, i));
+
+  evp_server_close (server);
+  g_ptr_array_set_size (clients, 0);
+  g_ptr_array_set_size (connections, 0);
+  net_wait_closed (fixture->loop, server);
+  wait_for_threads (fixture);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -274,6 +337,7 @@ main (int    argc,
   net_test_add ("server", "tls", test_tls);
   net_test_add ("server", "tls-failure", test_tls_failure);
   net_test_add ("server", "tls-unwanted", test_tls_unwanted);
+  net_test_add ("server", "tls-order", test_tls_order);
 
   return g_test_run ();
 }

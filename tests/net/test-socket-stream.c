@@ -766,15 +766,6 @@ test_gio (Fixture *fixture)
   g_assert_no_error (error);
 }
 
-static guint
-count_timers (Fixture *fixture)
-{
-  g_autoptr (EvpLoopStatistics) statistics =
-    evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (fixture->loop));
-
-  return evp_loop_statistics_get_timers (statistics);
-}
-
 /* What GSocketClient sets, for one. */
 static void
 test_timeout (Fixture *fixture)
@@ -798,33 +789,40 @@ test_timeout (Fixture *fixture)
 
   /* what ends for another reason says so, and leaves no timer behind */
   g_socket_set_timeout (g_socket_connection_get_socket (G_SOCKET_CONNECTION (fixture->stream)), 1000);
-  n_timers = count_timers (fixture);
+  n_timers = evp_test_count_timers (fixture->loop);
   g_input_stream_read_async (input (fixture), buffer, sizeof buffer, 0, cancellable, evp_test_ready_cb, &await);
   evp_test_run_ready (fixture->loop);
-  g_assert_cmpuint (count_timers (fixture), ==, n_timers + 1);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, n_timers + 1);
   g_cancellable_cancel (cancellable);
   g_assert_cmpint (read_finish (fixture, &await, &error), ==, -1);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, n_timers);
+}
+
+/* A stream that waits for the peer when it is closed, in place of the fixture's; gives its socket. */
+static GSocket *
+connect_gracefully (Fixture *fixture)
+{
+  GSocket *near;
+
+  g_clear_object (&fixture->stream);
+  g_clear_object (&fixture->peer);
+  make_tcp_pair (&near, &fixture->peer);
+  fixture->stream = evp_socket_stream_new (fixture->loop, near);
+  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
+  return near;
 }
 
 static void
 test_graceful (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
-  GSocket *near;
-  guint n_timers;
+  g_autoptr (GSocket) near = connect_gracefully (fixture);
+  guint n_timers = evp_test_count_timers (fixture->loop);
   char buffer[16];
   g_autoptr (GError) error = NULL;
 
-  g_clear_object (&fixture->stream);
-  g_clear_object (&fixture->peer);
-  make_tcp_pair (&near, &fixture->peer);
-  fixture->stream = evp_socket_stream_new (fixture->loop, near);
-  g_object_unref (near);
   g_socket_set_timeout (near, 1000);
-  n_timers = count_timers (fixture);
-  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
 
   /* waits until the peer has closed, too */
   g_io_stream_close_async (fixture->stream, 0, NULL, evp_test_ready_cb, &await);
@@ -837,7 +835,7 @@ test_graceful (Fixture *fixture)
   g_socket_close (fixture->peer, NULL);
   g_assert_true (close_finish (fixture, &await, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, n_timers);
 }
 
 static void
@@ -845,14 +843,9 @@ test_graceful_cancelled (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  GSocket *near;
+  g_autoptr (GSocket) near = connect_gracefully (fixture);
   g_autoptr (GError) error = NULL;
 
-  g_clear_object (&fixture->stream);
-  g_clear_object (&fixture->peer);
-  make_tcp_pair (&near, &fixture->peer);
-  fixture->stream = evp_socket_stream_new (fixture->loop, near);
-  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
   g_io_stream_close_async (fixture->stream, 0, cancellable, evp_test_ready_cb, &await);
   peer_sends (fixture, "dropped");
   evp_test_run_ready (fixture->loop);
@@ -861,7 +854,6 @@ test_graceful_cancelled (Fixture *fixture)
   g_assert_false (close_finish (fixture, &await, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_true (g_socket_is_closed (near));
-  g_object_unref (near);
 }
 
 /* Outside the loop: nobody can wait for the peer any more, and nobody is called back inside the call. */
@@ -869,15 +861,10 @@ static void
 test_graceful_loop_closed (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
-  g_autoptr (GSocket) near = NULL;
+  g_autoptr (GSocket) near = connect_gracefully (fixture);
   char buffer[16];
   g_autoptr (GError) error = NULL;
 
-  g_clear_object (&fixture->stream);
-  g_clear_object (&fixture->peer);
-  make_tcp_pair (&near, &fixture->peer);
-  fixture->stream = evp_socket_stream_new (fixture->loop, near);
-  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
   g_assert_nonnull (input (fixture));
   g_assert_true (evp_event_loop_close (fixture->loop, &error));
   g_assert_no_error (error);
@@ -898,23 +885,17 @@ static void
 test_graceful_timeout (Fixture *fixture)
 {
   EvpTestAwait await = { fixture->loop, NULL };
-  g_autoptr (GSocket) near = NULL;
-  guint n_timers;
+  g_autoptr (GSocket) near = connect_gracefully (fixture);
+  guint n_timers = evp_test_count_timers (fixture->loop);
   g_autoptr (GError) error = NULL;
 
-  g_clear_object (&fixture->stream);
-  g_clear_object (&fixture->peer);
-  make_tcp_pair (&near, &fixture->peer);
-  fixture->stream = evp_socket_stream_new (fixture->loop, near);
-  g_tcp_connection_set_graceful_disconnect (G_TCP_CONNECTION (fixture->stream), TRUE);
   g_socket_set_timeout (near, 1);
-  n_timers = count_timers (fixture);
   g_io_stream_close_async (fixture->stream, 0, NULL, evp_test_ready_cb, &await);
   peer_sends (fixture, "dropped");
   g_assert_false (close_finish (fixture, &await, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_true (g_socket_is_closed (near));
-  g_assert_cmpuint (count_timers (fixture), ==, n_timers);
+  g_assert_cmpuint (evp_test_count_timers (fixture->loop), ==, n_timers);
 }
 
 /* A source that goes takes its wait with it, and what the wait holds. */

@@ -8,6 +8,7 @@
  *   wait-exit CODE       the same, then ends with CODE
  *   pause                waits for a signal for ever
  *   burn                 takes a little processor time, then ends with 0
+ *   wait-burn            the same, after standard input has ended
  *   ignore NUMBER        ignores the signal, writes "ready\n", then pauses
  *   cat                  copies standard input to standard output
  *   echo TEXT…           writes the words to standard output, each with a newline
@@ -142,10 +143,13 @@ main (int    argc,
     }
   if (strcmp (mode, "pause") == 0)
     pause_for_ever ();
-  if (strcmp (mode, "burn") == 0)
+  if (strcmp (mode, "burn") == 0 || strcmp (mode, "wait-burn") == 0)
     {
-      clock_t start = clock ();
+      clock_t start;
 
+      if (mode[0] == 'w')
+        drain_stdin ();
+      start = clock ();
       while (clock () < start + CLOCKS_PER_SEC / 20)
         ;
       return 0;

@@ -144,6 +144,14 @@ evp_test_run_ready (EvpAbstractEventLoop *loop)
     }
 }
 
+guint
+evp_test_count_timers (EvpAbstractEventLoop *loop)
+{
+  g_autoptr (EvpLoopStatistics) statistics = evp_base_event_loop_get_statistics (EVP_BASE_EVENT_LOOP (loop));
+
+  return evp_loop_statistics_get_timers (statistics);
+}
+
 gboolean
 evp_test_sleeps (EvpAbstractEventLoop *loop)
 {

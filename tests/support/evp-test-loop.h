@@ -50,6 +50,8 @@ void          evp_test_run_until   (EvpAbstractEventLoop *loop,
 /* Runs what is ready now, without waiting: a few turns of the loop. */
 void          evp_test_run_ready   (EvpAbstractEventLoop *loop);
 
+/* How many timers a loop of the library's has. */
+guint         evp_test_count_timers (EvpAbstractEventLoop *loop);
 /* Whether the loop, if nothing happens, would sleep for ever. */
 gboolean      evp_test_sleeps      (EvpAbstractEventLoop *loop);
 

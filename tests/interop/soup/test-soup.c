@@ -374,12 +374,13 @@ nghttpd_start (Nghttpd *self,
       self->port = find_free_port ();
       port = g_strdup_printf ("%u", self->port);
       self->process = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error,
-                                        program, "-a", "127.0.0.1", "-v", "-d", self->directory, "--echo-upload",
+                                        "stdbuf", "-oL", program,
+                                        "-a", "127.0.0.1", "-v", "-d", self->directory, "--echo-upload",
                                         port, tls ? pem : "--no-tls", tls ? pem : NULL, NULL);
       g_assert_no_error (error);
       lines = g_data_input_stream_new (g_subprocess_get_stdout_pipe (self->process));
       g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (lines), FALSE);
-      /* it says so when it listens */
+      /* it says so when it listens; newer ones would keep it to themselves if stdbuf let them */
       line = g_data_input_stream_read_line (lines, NULL, NULL, NULL);
       if (line != NULL && strstr (line, "listen 127.0.0.1") != NULL)
         {
