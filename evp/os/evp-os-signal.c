@@ -84,8 +84,18 @@ typedef struct
 static GMutex table_lock; /* protects changes of the table, never taken by the handler */
 static TableEntry table[N_SIGNALS];
 
-/* How deep this thread is in handlers that we chained to; in the static TLS block, as the handler must not allocate. */
-static __thread int chain_depth __attribute__ ((tls_model ("initial-exec")));
+/*
+ * How deep this thread is in handlers that we chained to, and how far from our frame the outermost of these calls was
+ * given its arguments. In the static TLS block, as the handler must not allocate.
+ */
+typedef struct
+{
+  int depth;
+  guintptr info_distance;
+  guintptr context_distance;
+} ChainState;
+
+static __thread ChainState chain_state __attribute__ ((tls_model ("initial-exec")));
 
 static void
 wake (const EvpOsSignalSubscriber *self)
@@ -99,6 +109,19 @@ wake (const EvpOsSignalSubscriber *self)
   while (written < 0 && errno == EINTR);
 }
 
+/*
+ * Whether @new is a delivery of its own: the kernel puts its arguments as near to our frame as it did for @outer, which
+ * a handler that passes them on cannot do. It matters after a chained handler has left by siglongjmp(): nobody has told
+ * us, and nothing else tells what comes next from a call of that handler's.
+ */
+static inline gboolean
+is_delivery (const ChainState *outer,
+             const ChainState *new)
+{
+  return outer->depth == 0
+         || (outer->info_distance == new->info_distance && outer->context_distance == new->context_distance);
+}
+
 /* The C handler. Async-signal-safe: atomics, getpid(), write(), and what others installed before us. */
 static void
 signal_cb (int        signum,
@@ -108,8 +131,13 @@ signal_cb (int        signum,
   int saved_errno = errno;
   TableEntry *entry = &table[signum];
   pid_t pid = getpid ();
+  const ChainState outer = chain_state;
+  ChainState state = {
+    .info_distance = (guintptr) info - (guintptr) __builtin_frame_address (0),
+    .context_distance = (guintptr) context - (guintptr) __builtin_frame_address (0),
+  };
   /* only SIGCHLD is passed on: any other signal that arrives meanwhile is not nested in anything */
-  int depth = signum == SIGCHLD ? chain_depth : 0;
+  int depth = signum == SIGCHLD && !is_delivery (&outer, &state) ? outer.depth : 0;
   Chain *current;
   Chain chain = { NULL };
 
@@ -133,13 +161,16 @@ signal_cb (int        signum,
     chain = (Chain) { NULL };
   if (chain.with_info != NULL || chain.plain != NULL)
     {
-      chain_depth++;
+      if (depth > 0)
+        state = outer;
+      state.depth = depth + 1;
+      chain_state = state;
       errno = saved_errno;
       if (chain.with_info != NULL)
         chain.with_info (signum, info, context);
       else
         chain.plain (signum);
-      chain_depth--;
+      chain_state = outer;
     }
   errno = saved_errno;
 }

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -411,6 +412,96 @@ test_sigchld_chains (void)
   signal (SIGCHLD, SIG_DFL);
 }
 
+static sigjmp_buf before_signal;
+
+static void
+jump_cb (int signum)
+{
+  plain_calls++;
+  siglongjmp (before_signal, 1);
+}
+
+/* Deeper in the stack each time, as a program may be when the next signal comes. */
+static G_NO_INLINE void
+raise_below (gsize n_bytes)
+{
+  volatile char *room = g_alloca (n_bytes);
+
+  room[0] = 1;
+  if (sigsetjmp (before_signal, 1) == 0)
+    raise (SIGCHLD);
+  g_assert_cmpint (room[0], ==, 1);
+}
+
+/* Rules: W-64, Z-28 */
+static void
+test_sigchld_handler_that_jumps (void)
+{
+  struct sigaction foreign = { .sa_sigaction = foreign_chaining_cb, .sa_flags = SA_SIGINFO };
+  EvpOsSignalSubscriber *first, *second;
+
+  signal (SIGCHLD, jump_cb);
+  first = subscriber_for (SIGCHLD);
+  plain_calls = 0;
+  for (int i = 1; i <= 4; i++)
+    {
+      raise_below (i % 2 == 0 ? 64 : (gsize) i * 4096);
+      g_assert_cmpint (plain_calls, ==, i);
+      g_assert_cmpuint (evp_os_signal_take_count (first, SIGCHLD), ==, 1);
+    }
+
+  /* the same from within a handler that ours calls and that calls ours */
+  g_assert_cmpint (sigaction (SIGCHLD, &foreign, &saved_by_foreign), ==, 0);
+  second = subscriber_for (SIGCHLD);
+  plain_calls = info_calls = 0;
+  for (int i = 1; i <= 4; i++)
+    {
+      raise_below (i % 2 == 0 ? 64 : (gsize) i * 4096);
+      g_assert_cmpint (info_calls, ==, i);
+      g_assert_cmpint (plain_calls, ==, i);
+      g_assert_cmpuint (evp_os_signal_take_count (first, SIGCHLD), ==, 1);
+      g_assert_cmpuint (evp_os_signal_take_count (second, SIGCHLD), ==, 1);
+    }
+
+  evp_os_signal_subscriber_free (first);
+  evp_os_signal_subscriber_free (second);
+  signal (SIGCHLD, SIG_DFL);
+}
+
+/* One that lets the next signal interrupt it. */
+static void
+open_cb (int signum)
+{
+  sigset_t mask;
+
+  if (plain_calls++ > 0)
+    return;
+  sigemptyset (&mask);
+  sigaddset (&mask, SIGCHLD);
+  pthread_sigmask (SIG_UNBLOCK, &mask, NULL);
+  raise (SIGCHLD);
+}
+
+/* Rules: W-64, Z-28 */
+static void
+test_sigchld_inside_handler (void)
+{
+  EvpOsSignalSubscriber *self;
+
+  signal (SIGCHLD, open_cb);
+  self = subscriber_for (SIGCHLD);
+  for (int i = 0; i < 2; i++)
+    {
+      plain_calls = 0;
+      raise (SIGCHLD);
+      g_assert_cmpint (plain_calls, ==, 2);
+      g_assert_cmpuint (evp_os_signal_take_count (self, SIGCHLD), ==, 2);
+    }
+
+  evp_os_signal_subscriber_free (self);
+  signal (SIGCHLD, SIG_DFL);
+}
+
 static sigset_t mask_in_handler;
 
 static void
@@ -656,6 +747,8 @@ main (int    argc,
   g_test_add_func ("/evp/os/signal/foreign-handler-that-chains", test_foreign_handler_that_chains);
   g_test_add_func ("/evp/os/signal/other-signal-meanwhile", test_other_signal_meanwhile);
   g_test_add_func ("/evp/os/signal/sigchld-chains", test_sigchld_chains);
+  g_test_add_func ("/evp/os/signal/sigchld-handler-that-jumps", test_sigchld_handler_that_jumps);
+  g_test_add_func ("/evp/os/signal/sigchld-inside-handler", test_sigchld_inside_handler);
   g_test_add_func ("/evp/os/signal/sigchld-keeps-mask", test_sigchld_keeps_mask);
   g_test_add_func ("/evp/os/signal/errno-survives", test_errno_survives);
   g_test_add_func ("/evp/os/signal/sigchld-ignored-before", test_sigchld_ignored_before);
