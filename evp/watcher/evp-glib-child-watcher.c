@@ -27,9 +27,10 @@
  * there is neither, it runs in the thread-default main context of the caller. The loop needs a main
  * context ([method@Evp.AbstractEventLoop.dup_main_context]).
  *
- * GLib itself reports a status that somebody else took as success. Where GLib uses pidfds (2.74 and newer on
- * Linux), its source tells when, and this class takes the status, and so reports it as lost. Elsewhere GLib's
- * worker thread reaps: only what was lost before the child was added is known then, and no processor time.
+ * GLib itself reports a status that somebody else took as success, older ones at least. Where GLib uses pidfds
+ * (2.74 and newer on Linux), its source tells when, and this class takes the status, and so reports it as lost.
+ * Elsewhere GLib reaps: then no processor time is known, and with older ones of what is lost only what was lost
+ * before the child was added.
  *
  * All methods may be called from any thread.
  *
@@ -51,7 +52,10 @@ static void evp_glib_child_watcher_iface_init (EvpAbstractChildWatcherInterface 
 G_DEFINE_TYPE_WITH_CODE (EvpGLibChildWatcher, evp_glib_child_watcher, EVP_TYPE_BASE_CHILD_WATCHER,
                          G_IMPLEMENT_INTERFACE (EVP_TYPE_CHILD_WATCHER, evp_glib_child_watcher_iface_init))
 
-/* Where GLib's worker thread has reaped. */
+/* What newer GLibs say of a status that somebody else took, with a warning of theirs; older ones call it 0. */
+#define WAIT_STATUS_LOST (-1)
+
+/* Where GLib has reaped. */
 static void
 child_cb (GPid     pid,
           int      wait_status,
@@ -63,7 +67,10 @@ child_cb (GPid     pid,
   if (handler == NULL)
     return;
   watch->funcs->stop (watch);
-  evp_watch_tell (handler, EVP_WAIT_EXITED, evp_returncode_from_wait_status (wait_status));
+  if (wait_status == WAIT_STATUS_LOST)
+    evp_watch_tell (handler, EVP_WAIT_LOST, 0);
+  else
+    evp_watch_tell (handler, EVP_WAIT_EXITED, evp_returncode_from_wait_status (wait_status));
 }
 
 static gboolean
@@ -121,7 +128,7 @@ source_came_too_late (GSource *source,
                       GPid     pid)
 {
   return source->poll_fds == NULL && evp_os_wait_look (pid) == EVP_WAIT_LOST
-         && !g_child_watch_funcs.check (source); /* which has the status if it reaped already */
+         && !g_child_watch_funcs.check (source); /* which has the status, or will itself tell that it is lost */
 }
 
 /* The watch may have left the table meanwhile, or does so now because its child is lost. */

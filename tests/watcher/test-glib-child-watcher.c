@@ -6,6 +6,8 @@
 
 #include "watcher/watcher-fixture.h"
 
+#include <glib-unix.h>
+
 /* Rules: W-2, W-6, W-47 */
 static void
 test_without_loop (void)
@@ -131,6 +133,62 @@ test_closed_loop (void)
   test_loop_close (second);
 }
 
+/* Whether GLib leaves a child without a pidfd alone until its source is dispatched, and so can tell what is lost. */
+static gboolean
+source_reaps_late (GPid running)
+{
+  g_autoptr (GSource) source = g_child_watch_source_new (running);
+
+  g_assert_null (source->poll_fds);
+  return g_child_watch_funcs.check (source);
+}
+
+/* Rules: W-6 */
+static void
+test_no_fds (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "children that GLib gets no pidfd for");
+  g_autoptr (GSource) worker = g_unix_signal_source_new (SIGUSR2); /* GLib's thread has its descriptors from now on */
+  guint n_warnings = evp_warn_runtime_get_count ();
+  EvpAbstractEventLoop *loop = test_loop_new ();
+  EvpAbstractChildWatcher *watcher = evp_glib_child_watcher_new ();
+  Child child = { .stop = loop }, stolen = { .stop = loop };
+  struct rlimit former;
+  gboolean reaps_late;
+
+  test_attach (watcher, loop);
+  child.pid = evp_test_spawn_child ("pause", NULL);
+  stolen.pid = evp_test_spawn_child ("pause", NULL);
+  former = exhaust_fds ();
+  test_add (watcher, &child);
+  reaps_late = source_reaps_late (stolen.pid);
+  if (reaps_late)
+    test_add (watcher, &stolen);
+  setrlimit (RLIMIT_NOFILE, &former);
+
+  kill (child.pid, SIGTERM);
+  test_loop_run (loop);
+  g_assert_cmpint (child.n_calls, ==, 1);
+  g_assert_cmpint (child.returncode, ==, -SIGTERM);
+  assert_warned (n_warnings, 0, 0);
+
+  kill_and_reap (stolen.pid);
+  if (reaps_late)
+    {
+      g_test_expect_message ("GLib", G_LOG_LEVEL_WARNING, "*waitpid*g_child_watch_source_new()*");
+      test_loop_run (loop);
+      g_test_assert_expected_messages ();
+      g_assert_cmpint (stolen.n_calls, ==, 1);
+      g_assert_cmpint (stolen.returncode, ==, EVP_RETURNCODE_LOST);
+      assert_warned (n_warnings, 1, stolen.pid);
+    }
+  else
+    g_test_message ("this GLib takes what is lost for success: not looked at");
+  g_assert_cmpint (stolen.n_calls, ==, reaps_late ? 1 : 0);
+  test_watcher_free (watcher);
+  test_loop_close (loop);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -143,6 +201,7 @@ main (int   argc,
 
   g_test_add_func ("/evp/watcher/glib-child-watcher/bare-loop", test_bare_loop);
   g_test_add_func ("/evp/watcher/glib-child-watcher/closed-loop", test_closed_loop);
+  g_test_add_func ("/evp/watcher/glib-child-watcher/no-fds", test_no_fds);
 
   return g_test_run ();
 }
