@@ -16,6 +16,9 @@ import selectors
 import sys
 import warnings
 
+# what is on its way out is on the page, too
+warnings.simplefilter('ignore', DeprecationWarning)
+
 NEWEST = (3, 11)  # the Python that the page is about
 
 # classes whose methods and attributes are names, too
@@ -37,9 +40,7 @@ ELSEWHERE = ['ProactorEventLoop', 'IocpProactor', 'WindowsSelectorEventLoopPolic
 
 
 def names_of_asyncio():
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        names = {name for name in asyncio.__all__ if not name.startswith('_')}
+    names = {name for name in asyncio.__all__ if not name.startswith('_')}
     names |= {name for name in dir(selectors) if name.endswith(('Selector', 'SelectorKey')) and not name.startswith('_')}
     for cls in CLASSES:
         names |= {name for name, _ in inspect.getmembers(cls) if not name.startswith('_')}

@@ -102,6 +102,7 @@ struct _EvpTurnSource
   gint64 busy_since;      /* since when there has been no pause, or 0 */
   gint64 yielding_since;  /* when it began to stand back */
   guint yielding;         /* so many turns of the context are for the others */
+  guint paused;           /* how often */
 
   gint woken; /* atomic: from any thread */
 };
@@ -138,6 +139,17 @@ closure_release (Closure *closure)
 {
   if (closure != NULL)
     g_rc_box_release_full (closure, closure_clear);
+}
+
+/*
+ * The main context reads what to poll for before it polls, so this needs no call of its own, which would wake it: a
+ * program that pauses for each iteration would never sleep.
+ */
+static void
+poll_unless_paused (EvpTurnSource *self)
+{
+  self->poll.events = self->paused > 0 ? 0 : G_IO_IN | G_IO_HUP | G_IO_ERR;
+  self->timer_poll.events = self->paused > 0 ? 0 : G_IO_IN;
 }
 
 /*
@@ -220,6 +232,11 @@ source_prepare (GSource *source,
       evp_turn_source_detach (self);
       return FALSE;
     }
+  if (self->paused > 0)
+    {
+      self->asleep_since = self->busy_since = 0;
+      return FALSE;
+    }
 
   now = evp_clock_get_time_ns ();
   if (g_atomic_int_get (&self->woken) || self->deadline <= now)
@@ -245,7 +262,7 @@ source_check (GSource *source)
   gboolean ready;
   gint64 now, asleep;
 
-  if (self == NULL)
+  if (self == NULL || self->paused > 0)
     return FALSE;
   if (self->timer_poll.fd >= 0 && self->timer_poll.revents != 0)
     {
@@ -289,7 +306,8 @@ source_dispatch (GSource    *source,
   Closure *closure;
   gint64 next;
 
-  if (self == NULL || self->closure == NULL)
+  /* somebody whose turn came before this one may have paused it */
+  if (self == NULL || self->closure == NULL || self->paused > 0)
     return G_SOURCE_CONTINUE;
 
   g_object_ref (self);
@@ -699,7 +717,8 @@ evp_turn_source_attach (EvpTurnSource *self)
    */
   if (self->fd >= 0)
     {
-      self->poll = (GPollFD) { .fd = self->fd, .events = G_IO_IN | G_IO_HUP | G_IO_ERR };
+      self->poll = (GPollFD) { .fd = self->fd };
+      poll_unless_paused (self);
       g_source_add_poll (self->source, &self->poll);
     }
   g_source_attach (self->source, self->context);
@@ -737,6 +756,50 @@ evp_turn_source_detach (EvpTurnSource *self)
   self->timer_poll.fd = -1;
   self->no_timer = self->timer_expired = FALSE;
   self->timer_armed = EVP_TIME_NEVER;
+}
+
+/**
+ * evp_turn_source_pause:
+ * @self: source
+ *
+ * Lets no turn begin until [method@Evp.TurnSource.resume].
+ *
+ * It is for a main loop that is nested in somebody else's callback and must not drive the other world meanwhile. Unlike
+ * detaching and attaching again it does not wake the main context, so that it may be done for each iteration. What the
+ * descriptor, the deadline and [method@Evp.TurnSource.wake] ask for meanwhile is done afterwards. A turn that runs goes
+ * on. Pausing twice needs resuming twice. A source that is not attached can be paused, too.
+ *
+ * Use it from the thread of the main context. O(1), and no system call.
+ *
+ * Since: 1.0
+ */
+void
+evp_turn_source_pause (EvpTurnSource *self)
+{
+  g_return_if_fail (EVP_IS_TURN_SOURCE (self));
+
+  self->paused++;
+  poll_unless_paused (self);
+}
+
+/**
+ * evp_turn_source_resume:
+ * @self: source
+ *
+ * Takes one [method@Evp.TurnSource.pause] back.
+ *
+ * Use it from the thread of the main context. O(1), and no system call.
+ *
+ * Since: 1.0
+ */
+void
+evp_turn_source_resume (EvpTurnSource *self)
+{
+  g_return_if_fail (EVP_IS_TURN_SOURCE (self));
+  g_return_if_fail (self->paused > 0);
+
+  self->paused--;
+  poll_unless_paused (self);
 }
 
 /**

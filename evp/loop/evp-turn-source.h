@@ -44,6 +44,10 @@ void           evp_turn_source_attach           (EvpTurnSource  *self);
 EVP_AVAILABLE_IN_1_0
 void           evp_turn_source_detach           (EvpTurnSource  *self);
 EVP_AVAILABLE_IN_1_0
+void           evp_turn_source_pause            (EvpTurnSource  *self);
+EVP_AVAILABLE_IN_1_0
+void           evp_turn_source_resume           (EvpTurnSource  *self);
+EVP_AVAILABLE_IN_1_0
 void           evp_turn_source_wake             (EvpTurnSource  *self);
 
 G_END_DECLS

@@ -79,13 +79,17 @@ static void
 test_cpu_time (Fixture *f)
 {
   gint64 start = g_get_monotonic_time ();
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_INHERIT, EVP_STDIO_INHERIT);
   g_autoptr (GError) error = NULL;
-  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, NULL, &error, "burn", NULL);
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, &error, "wait-burn", NULL);
   double cpu_time, at_exit = -2;
 
   g_assert_no_error (error);
   g_assert_cmpfloat (evp_subprocess_get_cpu_time (child), ==, -1);
   g_signal_connect (child, "exited", G_CALLBACK (test_exited_cb), &at_exit);
+  g_assert_true (g_output_stream_close (evp_subprocess_get_stdin (child), NULL, &error));
+  g_assert_no_error (error);
   g_assert_cmpint (evp_test_wait (f->loop, child, &error), ==, 0);
   g_assert_no_error (error);
 

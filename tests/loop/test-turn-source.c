@@ -699,6 +699,101 @@ test_turn_source_sleeps_on (Fixture      *fixture,
   evp_turn_source_detach (fixture->source);
 }
 
+static gint64
+read_inside (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+  char byte;
+
+  while (read (fixture->pipe[0], &byte, 1) == 1)
+    ;
+  return fixture->next;
+}
+
+/* Whatever asks for a turn is heard when the source is resumed, and wakes nobody before. */
+static void
+test_turn_source_paused (Fixture      *fixture,
+                         gconstpointer data)
+{
+  gint64 passed;
+
+  /* attached or not */
+  fixture->turn = read_inside;
+  evp_turn_source_pause (fixture->source);
+  evp_turn_source_attach (fixture->source);
+  iterate (fixture, 3);
+  g_assert_cmpint (write (fixture->pipe[1], "x", 1), ==, 1);
+  g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+
+  /* as often as it was paused */
+  evp_turn_source_pause (fixture->source);
+  evp_turn_source_resume (fixture->source);
+  g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+  iterate (fixture, 3);
+  g_assert_cmpuint (fixture->n_turns, ==, 0);
+  evp_turn_source_resume (fixture->source);
+  iterate_to_turn (fixture, 1);
+
+  /* a timer that is armed */
+  passed = g_get_monotonic_time () + 2000;
+  evp_turn_source_set_deadline (fixture->source, (double) passed / 1e6);
+  iterate (fixture, 3);
+  evp_turn_source_pause (fixture->source);
+  while (g_get_monotonic_time () <= passed)
+    ;
+  if (fixture->n_turns == 1)
+    {
+      g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+      iterate (fixture, 3);
+      g_assert_cmpuint (fixture->n_turns, ==, 1);
+    }
+  evp_turn_source_resume (fixture->source);
+  iterate_to_turn (fixture, 2);
+
+  evp_turn_source_pause (fixture->source);
+  evp_turn_source_wake (fixture->source);
+  iterate (fixture, 3);
+  g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+  g_assert_cmpuint (fixture->n_turns, ==, 2);
+  evp_turn_source_resume (fixture->source);
+  iterate_to_turn (fixture, 3);
+
+  /* neither wakes the context by itself */
+  iterate (fixture, 3);
+  evp_turn_source_pause (fixture->source);
+  evp_turn_source_resume (fixture->source);
+  g_assert_cmpint (count_what_wakes (fixture->context), ==, 0);
+  evp_turn_source_detach (fixture->source);
+}
+
+static gboolean
+pause_cb (gpointer user_data)
+{
+  Fixture *fixture = user_data;
+
+  fixture->n_others++;
+  evp_turn_source_pause (fixture->source);
+  return G_SOURCE_REMOVE;
+}
+
+/* What was found to be ready before it was paused does not begin either. */
+static void
+test_turn_source_paused_at_last (Fixture      *fixture,
+                                 gconstpointer data)
+{
+  g_autoptr (GSource) other = add_source (fixture, G_PRIORITY_DEFAULT, pause_cb);
+
+  evp_turn_source_attach (fixture->source);
+  evp_turn_source_wake (fixture->source);
+  iterate (fixture, 1);
+  g_assert_cmpuint (fixture->n_others, ==, 1);
+  iterate (fixture, 3);
+  g_assert_cmpuint (fixture->n_turns, ==, 0);
+  evp_turn_source_resume (fixture->source);
+  iterate_to_turn (fixture, 1);
+  evp_turn_source_detach (fixture->source);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -725,6 +820,8 @@ main (int    argc,
   ADD ("replaced-inside", test_turn_source_replaced_inside, NULL);
   ADD ("without-callback", test_turn_source_without_callback, NULL);
   ADD ("detached-inside", test_turn_source_detached_inside, NULL);
+  ADD ("paused", test_turn_source_paused, NULL);
+  ADD ("paused-at-last", test_turn_source_paused_at_last, NULL);
   ADD ("fork", test_turn_source_fork, NULL);
 
   return g_test_run ();

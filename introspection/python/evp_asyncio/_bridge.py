@@ -40,11 +40,15 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
         return loop
 
     def _run(self, handle: Union[Evp.Handle, Evp.TimerHandle]) -> None:
+        around = self._around
+        if around is None:
+            run = getattr(_override._thread, 'run', None)
+            around = None if run is None else run.around()
         Evp.set_running_loop(self)
         try:
             handle.run()
         finally:
-            Evp.set_running_loop(self._around)
+            Evp.set_running_loop(around)
 
     def do_run_forever(self) -> bool:
         loop = self.loop
@@ -57,7 +61,7 @@ class _AsyncioLoop(GObject.Object, Evp.AbstractEventLoop):
             run = getattr(_override._thread, 'run', None)
             if run is None:
                 raise
-            if run.loop is not self:
+            if run.around() is not self:
                 run.leave_with(exception)
             elif run.exception is None:
                 run.exception = exception  # there is no way for it through C

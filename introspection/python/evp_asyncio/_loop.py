@@ -178,6 +178,13 @@ def _only_looks(selector: Any) -> Any:
     return selector
 
 
+def _evp_running_loop() -> Optional[Evp.AbstractEventLoop]:
+    try:
+        return Evp.get_running_loop()
+    except GLib.Error:
+        return None
+
+
 class _Prioritized(events.Handle):
     """A callback with a priority of its own: a source beside the loop's."""
 
@@ -431,9 +438,27 @@ class EventLoop(asyncio.SelectorEventLoop):
             _ossighelper._sigint_called = True
             _ossighelper._callback_stack.pop()()
 
+    # What our override of Evp calls, of what runs in a thread
+
     def leave_with(self, exception: BaseException) -> None:
-        """What our override of Evp calls with a KeyboardInterrupt or SystemExit of a callback."""
+        """A KeyboardInterrupt or SystemExit of a callback."""
         self._leave(exception)
+
+    def around(self) -> Optional[Evp.AbstractEventLoop]:
+        """The Evp loop that runs, but for what somebody runs inside of it."""
+        return self._evp if self.is_running() else None
+
+    @contextlib.contextmanager
+    def driven_by(self, evp: Optional[Evp.AbstractEventLoop]) -> Iterator[None]:
+        """An Evp loop is about to run. If it is ours, it drives us, and until now did not run but counted as if."""
+        if not self._guest or self._in_turn or not self.is_running() or evp != self._evp:
+            yield
+            return
+        Evp.set_running_loop(None)
+        try:
+            yield
+        finally:
+            Evp.set_running_loop(self._evp)
 
     def call_soon(self, callback: Callable, *args: Any, context: Any = None) -> events.Handle:
         if self._debug or self._closed:  # what is wrong or to be traced is left to asyncio
@@ -459,10 +484,16 @@ class EventLoop(asyncio.SelectorEventLoop):
         return handle
 
     # asyncio's call_later() goes through its call_at(), and that through this one's; armed a hundred thousand times a
-    # second that counts.
+    # second that counts. Only one of a derived class is gone through.
+
+    _call_at_is_ours = True
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._call_at_is_ours = cls.call_at is EventLoop.call_at
 
     def call_later(self, delay: float, callback: Callable, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        if self._debug or self._closed or delay is None:
+        if self._debug or self._closed or delay is None or not self._call_at_is_ours:
             timer = super().call_later(delay, callback, *args, context=context)
             if timer._source_traceback:
                 del timer._source_traceback[-1]
@@ -515,16 +546,8 @@ class EventLoop(asyncio.SelectorEventLoop):
                 return sock.recv(n)
             except (BlockingIOError, InterruptedError):
                 pass
-            readers = self._selector.readers
-            fd = sock.fileno()
-            future = self._ready_once(fd, readers)
-            if future is None:
+            if not await self._wait_once(sock.fileno(), self._selector.readers):
                 return await super().sock_recv(sock, n)
-            try:
-                await future
-            except BaseException:
-                self._no_longer_waits(fd, readers, future)
-                raise
 
     async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
         if self._debug or self._closed or not self._quick or type(sock) is not socket.socket:
@@ -534,16 +557,8 @@ class EventLoop(asyncio.SelectorEventLoop):
                 return sock.recv_into(buf)
             except (BlockingIOError, InterruptedError):
                 pass
-            readers = self._selector.readers
-            fd = sock.fileno()
-            future = self._ready_once(fd, readers)
-            if future is None:
+            if not await self._wait_once(sock.fileno(), self._selector.readers):
                 return await super().sock_recv_into(sock, buf)
-            try:
-                await future
-            except BaseException:
-                self._no_longer_waits(fd, readers, future)
-                raise
 
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         if self._debug or self._closed or not self._quick or type(sock) is not socket.socket:
@@ -556,16 +571,8 @@ class EventLoop(asyncio.SelectorEventLoop):
             return None
         view = memoryview(data)
         while True:
-            writers = self._selector.writers
-            fd = sock.fileno()
-            future = self._ready_once(fd, writers)
-            if future is None:
+            if not await self._wait_once(sock.fileno(), self._selector.writers):
                 return await super().sock_sendall(sock, view[sent:])
-            try:
-                await future
-            except BaseException:
-                self._no_longer_waits(fd, writers, future)
-                raise
             try:
                 sent += sock.send(view[sent:])
             except (BlockingIOError, InterruptedError):
@@ -573,23 +580,21 @@ class EventLoop(asyncio.SelectorEventLoop):
             if sent == len(view):
                 return None
 
-    def _ready_once(self, fd: int, waiting: dict[int, asyncio.Future]) -> Optional[asyncio.Future]:
-        """A future that is done when a descriptor is ready; None if that is a transport's, or has a reader or writer."""
+    async def _wait_once(self, fd: int, waiting: dict[int, asyncio.Future]) -> bool:
+        """Until a descriptor is ready; False at once if it is a transport's, or has a reader or writer."""
         if fd in self._selector._fd_to_key or fd in self._transports:
-            return None
+            return False
         future = waiting[fd] = self.create_future()  # the last one to come is the one, as in asyncio
         try:
             self._selector.arm(fd)
+            await future
         except BaseException:
-            del waiting[fd]
+            if waiting.get(fd) is future:
+                del waiting[fd]
+                if not self._closed:
+                    self._selector.disarm(fd)
             raise
-        return future
-
-    def _no_longer_waits(self, fd: int, waiting: dict[int, asyncio.Future], future: asyncio.Future) -> None:
-        if waiting.get(fd) is future:
-            del waiting[fd]
-            if not self._closed:
-                self._selector.disarm(fd)
+        return True
 
     def _no_longer_once(self, fd: Any) -> None:
         """Somebody adds a reader or a writer for a descriptor: what waits for it goes on waiting as one."""
@@ -599,7 +604,6 @@ class EventLoop(asyncio.SelectorEventLoop):
         reading, writing = selector.readers.pop(fd, None), selector.writers.pop(fd, None)
         if reading is None and writing is None:
             return
-        selector.disarm(fd)
         if reading is not None:
             handle = super()._add_reader(fd, _resolve, reading)
             reading.add_done_callback(functools.partial(self._sock_read_done, fd, handle=handle))
@@ -648,7 +652,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         handle._priority = priority
         handle._source = None
         self._prioritized.add(handle)
-        if self._source.is_attached():
+        if self._source.is_attached() and self._thread_id is not None:  # it runs, and is not paused
             self._attach_prioritized(handle)
         return handle
 
@@ -666,6 +670,17 @@ class EventLoop(asyncio.SelectorEventLoop):
         handle._source.set_callback(run)
         handle._source.attach(self._context)
 
+    def _attach_all_prioritized(self) -> None:
+        for handle in self._prioritized:
+            if handle._source is None:
+                self._attach_prioritized(handle)
+
+    def _detach_all_prioritized(self) -> None:
+        for handle in self._prioritized:
+            if handle._source is not None:
+                handle._source.destroy()
+                handle._source = None
+
     def _drop_prioritized(self, handle: _Prioritized) -> None:
         self._prioritized.discard(handle)
         if handle._source is not None:
@@ -677,13 +692,17 @@ class EventLoop(asyncio.SelectorEventLoop):
     def run_forever(self) -> None:
         """Runs the main context, and in it this loop and the Evp loop beside it, until stop()."""
         self._check_closed()
-        self._check_running()
         evp = self.evp
         with self._running(evp.stop, guest=False):
             try:
                 _raw.run_forever(evp)
             except GLib.Error as error:
                 raise RuntimeError(error.message) from None
+
+    def _check_running(self) -> None:
+        super()._check_running()
+        if self._quits:
+            raise RuntimeError('This event loop is already running, and paused')
 
     @contextlib.contextmanager
     def running(self, quit: Optional[Callable[[], Any]] = None) -> Iterator[EventLoop]:
@@ -724,11 +743,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             with contextlib.ExitStack() as stack:
                 stack.callback(self._context.release)
                 if guest:
-                    try:
-                        evp_running = Evp.get_running_loop()
-                    except GLib.Error:
-                        evp_running = None
-                    stack.callback(Evp.set_running_loop, evp_running)
+                    stack.callback(Evp.set_running_loop, _evp_running_loop())
                     Evp.set_running_loop(self.evp)
                     if self._context != GLib.MainContext.default():
                         self._context.push_thread_default()
@@ -774,20 +789,21 @@ class EventLoop(asyncio.SelectorEventLoop):
         turns = self._turns()
         next(turns)
         self._source.set_callback(turns.__next__)
+        self._arm()
+        self._source.attach()
+        self._attach_all_prioritized()
+
+    def _arm(self) -> None:
+        """Lets the next turn be when it is due."""
         if self._due() == 0:
             self._source.wake()
         else:
             self._set_deadline(self._scheduled[0]._when if self._scheduled else math.inf)
-        self._source.attach()
-        for handle in self._prioritized:
-            self._attach_prioritized(handle)
 
     def _detach(self) -> None:
         self._idle = False
         self._source.set_callback(None)
-        for handle in self._prioritized:
-            handle._source.destroy()
-            handle._source = None
+        self._detach_all_prioritized()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -795,7 +811,11 @@ class EventLoop(asyncio.SelectorEventLoop):
         if not self._quits or events._get_running_loop() is not self:
             yield
             return
-        self._detach()
+        self._idle = False
+        self._source.pause()
+        self._detach_all_prioritized()
+        evp = _evp_running_loop()
+        Evp.set_running_loop(None)
         thread, self._thread_id = self._thread_id, None
         events._set_running_loop(None)
         try:
@@ -803,10 +823,14 @@ class EventLoop(asyncio.SelectorEventLoop):
         finally:
             events._set_running_loop(self)
             self._thread_id = thread
-            self._attach()
+            Evp.set_running_loop(evp)
+            self._attach_all_prioritized()
+            if not self._in_turn:
+                self._arm()
+            self._source.resume()
 
     def close(self) -> None:
-        if self.is_running():
+        if self.is_running() or self._quits:
             raise RuntimeError('Cannot close a running event loop')
         if self.is_closed():
             return

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import warnings
 from typing import Any, Callable, Optional
 
@@ -30,10 +29,9 @@ with warnings.catch_warnings():
         def add_child_handler(self, pid: int, callback: Callable, *args: Any) -> None:
             """Runs ``callback(pid, returncode, *args)`` in the running loop when a child has ended."""
             loop = asyncio.get_running_loop()
-            context = contextvars.copy_context()
 
             def ended(pid: int, returncode: int) -> None:
-                loop.call_soon(callback, pid, returncode, *args, context=context)
+                loop.call_soon(callback, pid, returncode, *args)
 
             try:
                 self.evp.add_handler(pid, Evp.ChildHandler.new(pid, as_evp(loop), ended))

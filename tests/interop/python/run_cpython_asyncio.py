@@ -53,9 +53,14 @@ def substitute(mode):
     if mode == 'policy':
         class Policy(evp_asyncio.EventLoopPolicy):
             _loop_factory = EventLoop
-        asyncio.DefaultEventLoopPolicy = Policy
+        # what makes the default one; newer Pythons put an underscore before it
+        name = '_DefaultEventLoopPolicy' if hasattr(asyncio.unix_events, '_DefaultEventLoopPolicy') else 'DefaultEventLoopPolicy'
+        setattr(asyncio, name, Policy)
+        setattr(asyncio.unix_events, name, Policy)
     else:
         asyncio.SelectorEventLoop = asyncio.unix_events.SelectorEventLoop = EventLoop
+        if hasattr(asyncio, 'EventLoop'):
+            asyncio.EventLoop = asyncio.unix_events.EventLoop = EventLoop
         asyncio.unix_events._UnixDefaultEventLoopPolicy._loop_factory = EventLoop
 
 
@@ -68,7 +73,9 @@ def add_watchers(module):
         def make(cls=getattr(Evp, name)):
             return evp_asyncio.ChildWatcher(cls())
         setattr(module, name, type(name, (module.SubprocessWatcherMixin, module.test_utils.TestCase),
-                                   {'Watcher': staticmethod(make), '__module__': module.__name__}))
+                                   {'Watcher': staticmethod(make),
+                                    '_get_watcher': staticmethod(make),  # what newer Pythons call
+                                    '__module__': module.__name__}))
     return list(WATCHERS)
 
 
@@ -195,10 +202,12 @@ def main():
 
     wanted = [(mode, name) for mode in arguments.mode or MODES for name in names
               if mode != 'watchers' or name == 'test_subprocess']
+    unknown = [] if hasattr(asyncio, 'set_child_watcher') else [job for job in wanted if job[0] == 'watchers']
+    wanted = [job for job in wanted if job not in unknown]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         stock = {name: pool.submit(outcomes, 'stock', name) for name in names}
         results = [pool.submit(lambda mode, name: compare(mode, name, stock[name].result()[0]), *job) for job in wanted]
-        print(f'1..{len(wanted)}', flush=True)
+        print(f'1..{len(wanted) + len(unknown)}', flush=True)
         failures = 0
         for number, ((mode, name), result) in enumerate(zip(wanted, results), 1):
             passed, failed = result.result()
@@ -212,6 +221,8 @@ def main():
                     print('# ' + line)
             print(f'{"not " if failed else ""}ok {number} - {mode} {name}: {passed} passed, {reference} with stock',
                   flush=True)
+        for number, (mode, name) in enumerate(unknown, len(wanted) + 1):
+            print(f"ok {number} - {mode} {name} # SKIP this Python's asyncio has no child watchers")
     return 1 if failures else 0
 
 

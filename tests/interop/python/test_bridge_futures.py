@@ -6,6 +6,8 @@ import contextvars
 import os
 import signal
 import socket
+import threading
+import unittest
 import weakref
 
 import evptest
@@ -17,6 +19,7 @@ import evp_asyncio
 CHILD = os.environ['EVP_TEST_CHILD']
 WATCHERS = (Evp.PidfdChildWatcher, Evp.ThreadedChildWatcher, Evp.SafeChildWatcher, Evp.FastChildWatcher,
             Evp.MultiLoopChildWatcher, Evp.GLibChildWatcher)
+needs_watchers = unittest.skipUnless(hasattr(asyncio, 'set_child_watcher'), "this Python's asyncio has no child watchers")
 
 
 class TestGio(evptest.TestCase):
@@ -125,13 +128,73 @@ class TestGio(evptest.TestCase):
         for each in sum(pairs, ()):
             each.close()
 
-    def test_other_loops(self):
-        """R14: a loop that is in no main context is told so."""
+    def test_ends(self):
+        """R14: how an operation ends decides, unless nobody waits any more; only cancelling by its cancellable cancels."""
+        def error(code):
+            return GLib.Error.new_literal(Gio.io_error_quark(), code.value_nick, code)
+
+        class Source:
+            def __init__(self, ends):
+                self.ends = ends
+
+            def work_finish(self, _result):
+                if isinstance(self.ends, BaseException):
+                    raise self.ends
+                return self.ends
+
+        class Work:
+            """Looks like a method of GIO's; it ends when it is told to."""
+
+            __name__ = 'work_async'
+            get_arguments = Gio.File.load_contents_async.get_arguments
+
+            def __call__(self, cancellable, done):
+                self.cancellable, self.done = cancellable, done
+
         async def main():
-            with self.assertRaisesRegex(RuntimeError, 'main context'):
-                evp_asyncio.gio(Gio.File.new_for_path('/').query_info_async, '*', Gio.FileQueryInfoFlags.NONE, 0)
+            for ends, cancel in ((error(Gio.IOErrorEnum.CANCELLED), False), (error(Gio.IOErrorEnum.FAILED), True),
+                                 (ZeroDivisionError(), False)):
+                work = Work()
+                future = evp_asyncio.gio(work)
+                if cancel:
+                    work.cancellable.cancel()
+                work.done(Source(ends), None)
+                with self.assertRaises(type(ends)) as caught:
+                    await future
+                self.assertEqual(str(caught.exception), str(ends))
+            for ends in 'result', error(Gio.IOErrorEnum.FAILED), ZeroDivisionError():
+                work = Work()
+                future = evp_asyncio.gio(work)
+                future.cancel()
+                work.done(Source(ends), None)
+                self.assertTrue(future.cancelled())
+
+        evp_asyncio.run(main())
+
+    def test_other_loops(self):
+        """R14: a loop that is in no main context, or not in the one where GIO would call back, is told so."""
+        start = Gio.File.new_for_path('/').query_info_async, '*', Gio.FileQueryInfoFlags.NONE, 0
+
+        async def main():
+            with self.assertRaisesRegex(RuntimeError, 'need an event loop that runs in a main context'):
+                evp_asyncio.gio(*start)
 
         asyncio.run(main())
+
+        async def elsewhere():
+            context = GLib.MainContext.new()
+            context.push_thread_default()
+            try:
+                with self.assertRaisesRegex(RuntimeError, 'not the thread-default one'):
+                    evp_asyncio.gio(*start)
+            finally:
+                context.pop_thread_default()
+
+        evp_asyncio.run(elsewhere())
+
+
+async def wrapped_by_asyncio(future):
+    return await future
 
 
 class TestFutures(evptest.TestCase):
@@ -257,7 +320,24 @@ class TestFutures(evptest.TestCase):
             with self.assertRaises(asyncio.CancelledError):
                 await wrapped
 
+            # one that has a result already takes none
+            reported = []
+            loop.set_exception_handler(lambda _loop, context: reported.append(context))
+            gate = loop.create_future()
+            wrapped = evp_asyncio.wrap_future(gate)
+            wrapped.set_result('of its own')
+            gate.set_result('late')
+            await asyncio.sleep(0)
+            self.assertEqual((await wrapped, reported), ('of its own', []))
+
         evp_asyncio.run(main())
+
+        loop = evp_asyncio.EventLoop()  # that does not run yet
+        wrapped = evp_asyncio.wrap_future(asyncio.sleep(0, 'given'), loop=loop)
+        self.assertEqual(wrapped.get_loop(), loop.evp)
+        loop.run_until_complete(wrapped_by_asyncio(wrapped))
+        self.assertEqual(wrapped.get_result(), 'given')
+        loop.close()
 
 
 class TestAsEvp(evptest.TestCase):
@@ -277,6 +357,9 @@ class TestAsEvp(evptest.TestCase):
 
         async def main():
             self.assertTrue(evp.is_running())
+            with self.assertError(Evp.Error.LOOP_RUNNING):
+                evp.close()
+            self.assertAlmostEqual(evp.time(), loop.time(), delta=30)
             evp.call_soon(lambda: seen.append(Evp.get_running_loop() == evp))
             evp.call_later(0.001, seen.append, 'later')
             evp.call_soon(seen.append, 'cancelled').cancel()
@@ -303,6 +386,25 @@ class TestAsEvp(evptest.TestCase):
         loop.call_later(0.001, lambda: (evp.stop(), seen.append(Evp.get_running_loop() == evp)))
         evp.run_forever()
         self.assertEqual(seen, [True])
+        # and not afterwards, nor is it in any main context
+        evp.call_soon(lambda: None)
+        loop.run_until_complete(asyncio.sleep(0))
+        with self.assertError(Evp.Error.NO_RUNNING_LOOP):
+            Evp.get_running_loop()
+        self.assertEqual((evp.is_running(), evp.is_closed(), evp.dup_main_context()), (False, False, None))
+        loop.set_debug(True)  # in which asyncio refuses what other threads may not do
+        scheduled = []
+        thread = threading.Thread(target=lambda: scheduled.append(evp.call_soon_threadsafe(evp.stop)))
+        loop.call_soon(thread.start)
+        loop.run_forever()
+        thread.join()
+        self.assertEqual(len(scheduled), 1)
+        loop.set_debug(False)
+        # a signal's handler stops it while it sleeps
+        handler = signal.signal(signal.SIGALRM, lambda *_given: evp.stop())
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        evp.run_forever()
+        signal.signal(signal.SIGALRM, handler)
         evp.close()
         self.assertTrue(loop.is_closed())
         with self.assertError(Evp.Error.LOOP_CLOSED):
@@ -310,6 +412,8 @@ class TestAsEvp(evptest.TestCase):
         # what asyncio's loop can do when it is closed
         with self.uncaught() as seen:
             evp.stop()
+            self.assertEqual((evp.remove_reader(0), evp.remove_writer(0), evp.remove_signal_handler(signal.SIGUSR1)),
+                             (False, False, False))
             self.assertGreater(evp.time(), 0)
             evp.set_debug(True)
             self.assertTrue(evp.get_debug() and loop.get_debug())
@@ -323,6 +427,47 @@ class TestAsEvp(evptest.TestCase):
         self.assertEqual(seen, [])
         reader.close()
         writer.close()
+
+    def test_stock_in_a_callback(self):
+        """R7b: the Evp loop in whose callback stock asyncio's loop runs is the running one again, then and between."""
+        around = self.new_loop()
+        loop = asyncio.SelectorEventLoop()
+        self.addCleanup(loop.close)
+        evp = evp_asyncio.as_evp(loop)
+        seen = []
+
+        def see(*_data):
+            try:
+                seen.append(Evp.get_running_loop())
+            except GLib.Error:
+                seen.append(None)
+
+        def run():
+            evp.call_soon(see)
+            loop.call_soon(loop.call_soon, see)
+            loop.run_until_complete(asyncio.sleep(0.001))
+            see()
+            around.stop()
+
+        around.call_soon(run)
+        around.run_forever()
+        self.assertEqual(seen, [evp, around, around])
+
+        seen.clear()
+        outer = evp_asyncio.EventLoop()
+        self.addCleanup(outer.close)
+
+        def paused(*_data):
+            with outer.paused():
+                evp.call_soon(outer.call_soon, seen.append, 'called')
+                loop.run_until_complete(asyncio.sleep(0.001))
+                see()
+            see()
+            outer.call_soon(outer.stop)
+
+        outer.call_soon(paused)
+        outer.run_forever()
+        self.assertEqual(seen, [None, outer.evp, 'called'])
 
     def test_stock_leaves(self):
         """R7b, R8: what leaves stock asyncio's loop comes out of Evp's run_forever(), and so does Ctrl-C."""
@@ -375,6 +520,32 @@ class TestWatchers(evptest.TestCase):
                 with self.assertRaises(TypeError):
                     kind(value)
 
+    def test_direct(self):
+        """R18: each of Evp's watchers calls back in the running loop, also where asyncio knows of no watchers."""
+        async def main(watcher):
+            loop = asyncio.get_running_loop()
+            watcher.attach_loop(loop)
+            done = asyncio.Queue()
+            pids = {}
+            with watcher:
+                for mode, argument, expected in (('exit', '0', 0), ('exit', '200', 200), ('signal', '9', -9)):
+                    pid = evptest.spawn(CHILD, mode, argument)
+                    pids[pid] = expected
+                    watcher.add_child_handler(pid, lambda *given: done.put_nowait((*given, asyncio.get_running_loop())),
+                                              mode)
+            for _ in range(len(pids)):
+                pid, returncode, mode, running = await done.get()
+                self.assertEqual((returncode, running), (pids.pop(pid), loop))
+                self.assertEqual(mode, 'signal' if returncode < 0 else 'exit')
+            self.assertEqual(pids, {})
+
+        for kind in WATCHERS:
+            with self.subTest(kind.__name__):
+                watcher = evp_asyncio.ChildWatcher(kind())
+                asyncio.run(main(watcher))
+                watcher.close()
+
+    @needs_watchers
     def test_asyncio_with_evps(self):
         """R18: asyncio starts children with each of Evp's watchers; return codes are right."""
         async def main(watcher):
@@ -398,7 +569,8 @@ class TestWatchers(evptest.TestCase):
     def test_default(self):
         """R18: without an argument it is Evp's default watcher."""
         watcher = evp_asyncio.ChildWatcher()
-        self.assertIsInstance(watcher, asyncio.AbstractChildWatcher)
+        self.assertIs(type(watcher.evp), type(Evp.AbstractChildWatcher.new_default()))
+        self.assertIsInstance(watcher, getattr(asyncio, 'AbstractChildWatcher', object))
         variable = contextvars.ContextVar('variable', default='outside')
 
         async def main():
@@ -414,6 +586,7 @@ class TestWatchers(evptest.TestCase):
         asyncio.run(main())
         watcher.close()
 
+    @needs_watchers
     def test_evp_with_asyncios(self):
         """R18: Evp watches children with asyncio's watchers."""
         async def main(watcher):
@@ -432,6 +605,7 @@ class TestWatchers(evptest.TestCase):
             with self.subTest(kind.__name__):
                 asyncio.run(main(kind()))
 
+    @needs_watchers
     def test_loops_and_removal(self):
         """R18: what is asked of a watcher reaches the one inside, and only the running loop can be attached."""
         async def main():
@@ -459,6 +633,103 @@ class TestWatchers(evptest.TestCase):
         self.assertFalse(watcher.is_active())
         watcher.close()
 
+    def test_what_fails(self):
+        """R18: what fails inside is asyncio's error outside, and the other way round; exceptions are asyncio's to report."""
+        class Refusing(Evp.PidfdChildWatcher):
+            def do_add_handler(self, _pid, _handler):
+                raise GLib.Error.new_literal(Evp.Error.quark(), 'not watched', Evp.Error.FAILED)
+
+            def do_attach_loop(self, _loop):
+                raise GLib.Error.new_literal(Evp.Error.quark(), 'not attached', Evp.Error.FAILED)
+
+        class RefusingOfAsyncio:
+            def __init__(self, failure):
+                self.failure = failure
+
+            def add_child_handler(self, _pid, _callback, *_args):
+                raise self.failure
+
+            def __enter__(self):
+                pass
+
+            def __exit__(self, *_given):
+                pass
+
+        async def main():
+            watcher = evp_asyncio.ChildWatcher(Refusing())
+            with self.assertRaisesRegex(RuntimeError, '^not watched$'):
+                watcher.add_child_handler(os.getpid(), print)
+            with self.assertRaisesRegex(RuntimeError, '^not attached$'):
+                watcher.attach_loop(asyncio.get_running_loop())
+            watcher.close()
+            for failure in RuntimeError('refused'), OSError('refused, too'):
+                with self.assertError(Evp.Error.FAILED, str(failure)):
+                    evp_asyncio.EvpChildWatcher(RefusingOfAsyncio(failure)).add_child_handler(os.getpid(), print)
+
+            loop = asyncio.get_running_loop()
+            reported = loop.create_future()
+            loop.set_exception_handler(lambda _loop, context: reported.set_result(context['exception']))
+            with evp_asyncio.ChildWatcher() as watcher:
+                watcher.add_child_handler(evptest.spawn(CHILD, 'exit', '0'), lambda *_given: 1 / 0)
+            self.assertIsInstance(await reported, ZeroDivisionError)
+
+        asyncio.run(main())
+
+    def test_every_method(self):
+        """R18: what is asked of a watcher is asked of the one inside."""
+        asked = []
+
+        class Inner(Evp.PidfdChildWatcher):
+            def do_enter(self):
+                asked.append('enter')
+
+            def do_exit(self):
+                asked.append('exit')
+
+            def do_close(self):
+                asked.append('close')
+
+            def do_is_active(self):
+                return False
+
+        watcher = evp_asyncio.ChildWatcher(Inner())
+        with watcher:
+            self.assertFalse(watcher.is_active())
+        watcher.close()
+        self.assertEqual(asked, ['enter', 'exit', 'close'])
+
+        class InnerOfAsyncio:
+            def add_child_handler(self, _pid, _callback, *_args):
+                pass
+
+            def __enter__(self):
+                asked.append('enter')
+
+            def __exit__(self, *given):
+                asked.append(('exit', *given))
+
+            def close(self):
+                asked.append('close')
+
+            def is_active(self):
+                return False
+
+            def attach_loop(self, loop):
+                asked.append(loop)
+
+        asked.clear()
+        evp = evp_asyncio.EvpChildWatcher(InnerOfAsyncio())
+        with evp:
+            self.assertFalse(evp.is_active())
+        evp.attach_loop(None)
+        evp.close()
+        self.assertEqual(asked, ['enter', ('exit', None, None, None), None, 'close'])
+        loop = evp_asyncio.EventLoop()
+        with self.assertError(Evp.Error.NOT_SUPPORTED):
+            evp.attach_loop(loop.evp)
+        loop.close()
+
+    @needs_watchers
     def test_stock_loop(self):
         """R18: Evp's watchers serve stock asyncio's loops as well."""
         asyncio.set_event_loop_policy(None)

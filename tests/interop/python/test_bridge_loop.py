@@ -2,6 +2,7 @@
 """evp_asyncio: the loop, what drives it, and what comes out of it. The rules in the docstrings are those of doc/asyncio.md."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -15,6 +16,7 @@ import weakref
 
 import evptest
 from evptest import Evp, GLib
+from gi.module import get_introspection_module
 from gi.repository import Gio
 
 import evp_asyncio
@@ -22,7 +24,8 @@ import evp_asyncio
 DEFAULT = GLib.MainContext.default()
 
 # What becomes of asyncio: who asks for policies and child watchers is warned
-MODERN = '''
+# where asyncio has not changed so far by itself
+MODERN = '' if not hasattr(asyncio, 'AbstractChildWatcher') else '''
 import asyncio
 import warnings
 old = {name: getattr(asyncio, name) for name in (
@@ -286,6 +289,21 @@ class TestLoop(BridgeTestCase):
         self.loop.run_forever()
         self.assertEqual(order[-1], 'again')
 
+        # what is cancelled, before the run and while it runs, is not there in the next one
+        handles = [self.loop.call_with_priority(GLib.PRIORITY_LOW, order.append, 'cancelled')]
+        self.loop.call_soon(lambda: handles.append(
+            self.loop.call_with_priority(GLib.PRIORITY_LOW, order.append, 'cancelled')))
+        handles[0].cancel()
+        self.run_loop(asyncio.sleep(0))
+        for handle in handles:
+            handle.cancel()
+        reported = []
+        self.loop.set_exception_handler(lambda _loop, context: reported.append(context))
+        self.loop.call_with_priority(GLib.PRIORITY_DEFAULT_IDLE + 200, self.loop.stop)  # after GLib.PRIORITY_LOW
+        self.loop.run_forever()
+        self.assertEqual((order[-1], reported), ('again', []))
+        self.loop.set_exception_handler(None)
+
     def test_evp_loop(self):
         """R7b: the Evp loop beside it runs, and is the running one; either stop() ends both."""
         seen = []
@@ -451,6 +469,22 @@ class TestLoop(BridgeTestCase):
             self.loop.call_later(0.005, self.loop.stop)
             self.loop.run_forever()
             self.assertEqual(seen, [('inside', 1, 2), 'outside'])
+
+        # asyncio's call_later() goes through call_at(), for who derives
+        class Later(evp_asyncio.EventLoop):
+            def call_at(self, when, callback, *args, context=None):
+                return super().call_at(when + 3600, callback, *args, context=context)
+
+        class Derived(Later):
+            def call_later(self, delay, callback, *args, context=None):
+                return super().call_later(delay + 7200, callback, *args, context=context)
+
+        for kind, delay in (Loop, 0), (Later, 3600), (Derived, 10800):
+            loop = kind()
+            for debug in False, True:
+                loop.set_debug(debug)
+                self.assertEqual((loop.call_later(1, print).when() - loop.time() + 1) // 3600 * 3600, delay)
+            loop.close()
 
         # many cancelled ones do not stay
         for _ in range(10):
@@ -1049,6 +1083,142 @@ loop.close()
         self.loop.run_forever()
         self.assertEqual(sorted(seen[1:]), ['once', 'with priority'])
 
+    def test_paused_in_task(self):
+        """R6, R14: a task that iterates the context inside paused() does not spin, and is not entered again after it."""
+        seen = []
+        context = GLib.MainContext.default()
+
+        async def main():
+            ended = []
+            iterations = 0
+            self.loop.call_soon(seen.append, 'soon')
+            self.loop.call_with_priority(GLib.PRIORITY_HIGH, seen.append, 'with priority')
+            self.add_source(GLib.Timeout(20), lambda *_: ended.append(1))
+            with self.loop.paused():
+                self.loop.call_with_priority(GLib.PRIORITY_HIGH, seen.append, 'meanwhile')
+                context.iteration(False)
+            self.assertEqual(seen, [])
+            # as C code does it: PyGObject does not get to know
+            main_loop = get_introspection_module('GLib').MainLoop
+            nested = main_loop.new(context, False)
+            self.add_source(GLib.Timeout(10), lambda *_: main_loop.quit(nested))
+            main_loop.run(nested)
+            self.assertEqual(sorted(seen), ['meanwhile', 'with priority'])
+            while not ended:
+                with self.loop.paused():
+                    context.iteration(True)
+                iterations += 1
+            await asyncio.sleep(0)
+            self.assertEqual(seen[2:], ['soon'])
+            self.assertLess(iterations, 20)
+
+        self.run_loop(main())
+
+    def test_paused_in_callback(self):
+        """R6, R14: a callback of GLib's that iterates the context inside paused() does not spin."""
+        seen = []
+        context = GLib.MainContext.default()
+        reader, writer = socket.socketpair()
+        self.addCleanup(reader.close)
+        self.addCleanup(writer.close)
+        writer.send(b'x')
+
+        def read():
+            seen.append(reader.recv(1))
+            self.loop.remove_reader(reader)
+
+        def iterate(*_data):
+            ended = []
+            iterations = 0
+            self.add_source(GLib.Timeout(20), lambda *_: ended.append(1))
+            self.loop.call_soon(seen.append, 'soon')
+            self.loop.call_later(0.005, seen.append, 'later')
+            self.loop.add_reader(reader, read)
+            while not ended:
+                with self.loop.paused():
+                    context.iteration(True)
+                iterations += 1
+            self.assertEqual(seen, [])
+            self.assertLess(iterations, 20)
+            self.loop.call_later(0.01, self.loop.stop)
+
+        self.add_source(GLib.Idle(), iterate)
+        self.loop.run_forever()
+        self.assertEqual(sorted(seen, key=str), [b'x', 'later', 'soon'])
+
+    def test_paused_is_not_over(self):
+        """R13, R14: a loop that is paused is neither run nor closed meanwhile, and goes on; others may run."""
+        seen = []
+
+        def tried(*_data):
+            seen.clear()
+            with self.loop.paused():
+                for use in self.loop.run_forever, self.loop.running().__enter__, self.loop.close:
+                    with self.assertRaisesRegex(RuntimeError, 'running'):
+                        use()
+                coroutine = asyncio.sleep(0)
+                with self.assertRaisesRegex(RuntimeError, 'running'):
+                    self.loop.run_until_complete(coroutine)
+                coroutine.close()
+                self.assertEqual(asyncio.all_tasks(self.loop), set())  # it is not run later, either
+                for factory in asyncio.SelectorEventLoop, evp_asyncio.EventLoop:
+                    with asyncio.Runner(loop_factory=factory) as runner:
+                        seen.append(runner.run(asyncio.sleep(0.001, factory)))
+                with self.assertError(Evp.Error.NO_RUNNING_LOOP):
+                    Evp.get_running_loop()
+            self.assertEqual(Evp.get_running_loop(), self.loop.evp)
+            self.loop.call_later(0.001, self.loop.stop)
+
+        main_loop = GLib.MainLoop()
+        for start in lambda: self.add_source(GLib.Idle(), tried), lambda: self.loop.call_soon(tried):
+            start()
+            self.loop.run_forever()
+            self.assertEqual(seen, [asyncio.SelectorEventLoop, evp_asyncio.EventLoop])
+            start()
+            with self.loop.running(main_loop.quit):
+                main_loop.run()
+            self.assertEqual(seen, [asyncio.SelectorEventLoop, evp_asyncio.EventLoop])
+
+    def test_driven_by_evp(self):
+        """R7b, R15: the Evp loop beside it can drive it, like any other main loop."""
+        other = self.new_loop(DEFAULT)
+
+        async def main():
+            await asyncio.sleep(0.001)
+            self.assertEqual(Evp.get_running_loop(), evp)
+            self.loop.stop()
+
+        evp = self.loop.evp
+        for _ in range(2):
+            with self.loop.running(evp.stop):
+                self.assertEqual(Evp.get_running_loop(), evp)
+                task = self.loop.create_task(main())
+                evp.run_forever()
+                self.assertIsNone(task.result())
+                self.assertEqual(Evp.get_running_loop(), evp)
+        with self.loop.running(evp.stop):
+            self.assertEqual(evp.run_until_complete(evp_asyncio.wrap_future(asyncio.sleep(0.001, 'slept'))), 'slept')
+        with self.assertError(Evp.Error.NO_RUNNING_LOOP):
+            Evp.get_running_loop()
+
+        # but it runs already in callbacks of asyncio and its own, and then no other one does
+        def inside(*_data):
+            for driver in evp, other:
+                with self.assertError(Evp.Error.LOOP_RUNNING):
+                    driver.run_forever()
+            seen.append('refused')
+            main_loop.quit()
+
+        seen = []
+        main_loop = GLib.MainLoop()
+        with self.loop.running(main_loop.quit):
+            for schedule in self.loop.call_soon, evp.call_soon:
+                schedule(inside)
+                main_loop.run()
+            with self.assertError(Evp.Error.LOOP_RUNNING):
+                other.run_forever()
+        self.assertEqual(seen, ['refused', 'refused'])
+
     def test_stop_and_restart(self):
         """R16: stop() before the run makes one turn; nothing stays in the context; the loop can run again."""
         seen = []
@@ -1145,7 +1315,9 @@ evp_asyncio.install({policy})
 atexit.register(at_the_end)
 never_closed = asyncio.new_event_loop()
 print(never_closed.run_until_complete(asyncio.sleep(0, 'never closed')))
-policys = asyncio.get_event_loop_policy().get_event_loop()
+policys = asyncio.new_event_loop()
+asyncio.set_event_loop(policys)
+assert asyncio.get_event_loop_policy().get_event_loop() is policys
 print(policys.run_until_complete(asyncio.sleep(0, 'of the policy')))
 never_run = asyncio.new_event_loop()
 {then}
@@ -1184,6 +1356,14 @@ class TestSockets(BridgeTestCase):
         for _ in range(count):
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
+
+    @staticmethod
+    def fill(near):
+        while True:
+            try:
+                near.send(bytes(65536))
+            except BlockingIOError:
+                break
 
     def waiting(self, coroutine):
         task = self.loop.create_task(coroutine)
@@ -1271,6 +1451,29 @@ class TestSockets(BridgeTestCase):
             self.loop.run_forever()
         self.assertEqual(self.run_loop(task), b'told once')
 
+    def test_not_waited_for(self):
+        """R1: what the kernel cannot wait for is an error, and nothing of it is left."""
+        near, far = self.pair()
+        selector = self.loop._selector
+
+        def fails(_fd):
+            del selector.arm
+            raise OSError(errno.ENOSPC, 'no more watches')
+
+        for receive in self.loop.sock_recv(near, 10), self.loop.sock_recv_into(near, bytearray(10)):
+            selector.arm = fails
+            with self.assertRaisesRegex(OSError, 'no more watches'):
+                self.run_loop(receive)
+            self.assertEqual(selector.readers, {})
+        self.fill(near)
+        selector.arm = fails
+        with self.assertRaisesRegex(OSError, 'no more watches'):
+            self.run_loop(self.loop.sock_sendall(near, b'x'))
+        self.assertEqual(selector.writers, {})
+        task = self.waiting(self.loop.sock_recv(near, 10))
+        far.send(b'goes on')
+        self.assertEqual(self.run_loop(task), b'goes on')
+
     def test_removed(self):
         """R1: what waits counts as a reader or a writer, and waits for nothing more when that is removed."""
         near, far = self.pair()
@@ -1289,11 +1492,7 @@ class TestSockets(BridgeTestCase):
                 self.turns()
                 self.assertEqual(self.run_loop(self.loop.sock_recv(near, 10)), b'kept')
 
-            while True:
-                try:
-                    near.send(bytes(65536))
-                except BlockingIOError:
-                    break
+            self.fill(near)
             task = self.waiting(self.loop.sock_sendall(near, b'x'))
             receiving = self.waiting(self.loop.sock_recv(near, 10))
             self.assertTrue(self.loop.remove_writer(near))
@@ -1350,12 +1549,20 @@ class TestSockets(BridgeTestCase):
         self.assertEqual(self.run_loop(task), b'beside')
         self.assertTrue(self.loop.remove_writer(near))
 
+        # what has waited to send for one that has a reader now
+        self.fill(near)
+        sending = self.waiting(self.loop.sock_sendall(near, b'x'))
+        self.loop.add_reader(near, near.recv, 10)
+        self.turns()
+        self.loop.add_reader(far, far.recv, 1 << 20)
+        self.run_loop(sending)
+        self.turns()
+        self.assertFalse(self.loop.remove_writer(near))
+        self.assertTrue(self.loop.remove_reader(near))
+        self.assertTrue(self.loop.remove_reader(far))
+
         # a full socket, with one waiting in each direction
-        while True:
-            try:
-                near.send(bytes(65536))
-            except BlockingIOError:
-                break
+        self.fill(near)
         receiving = self.waiting(self.loop.sock_recv(near, 10))
         sending = self.waiting(self.loop.sock_sendall(near, b'x'))
         far.send(b'first')
@@ -1366,6 +1573,7 @@ class TestSockets(BridgeTestCase):
         self.run_loop(sending)
         self.assertFalse(receiving.done())
         self.loop.remove_reader(far)
+        self.assertFalse(self.loop.remove_writer(near))
         far.send(b'second')
         self.assertEqual(self.run_loop(receiving), b'second')
 
@@ -1467,6 +1675,124 @@ class TestApplication(evptest.TestCase):
         self.assertTrue(tasks[0].cancelled())
         self.assertTrue(loops[0].is_closed())
 
+    def test_what_is_left(self):
+        """R15: in the end generators are closed, threads have ended, and exceptions are reported."""
+        reported, seen, threads, kept = [], [], [], []
+        may_end = threading.Event()
+
+        async def generator():
+            try:
+                yield 1
+            finally:
+                seen.append('generator closed')
+                may_end.set()
+
+        async def fail():
+            kept.append(generator())  # held, so that nothing but the end of the loop closes it
+            await kept[0].__anext__()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ZeroDivisionError from None
+
+        def work():
+            threads.append(threading.current_thread())
+            started.set()
+            may_end.wait()
+
+        started = threading.Event()
+
+        def activate(application):
+            application.hold()
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _loop, context: reported.append((context['message'], context['task'])))
+            tasks.append(loop.create_task(fail()))
+            loop.run_in_executor(None, work)
+            loop.call_soon(loop.call_soon, lambda: (started.wait(), application.quit()))
+
+        tasks = []
+        self.assertEqual(evp_asyncio.run_application(self.application(activate)), 0)
+        self.assertEqual(seen, ['generator closed'])
+        self.assertEqual(reported, [('unhandled exception while the application ended', tasks[0])])
+        self.assertFalse(threads[0].is_alive())
+
+    def test_arguments(self):
+        """R15, R19: what is given to the application, the loop and the tasks gets there, and the status comes back."""
+        seen = []
+
+        async def note():
+            seen.append(asyncio.current_task().get_name())
+
+        def command_line(application, given):
+            seen.extend((given.get_arguments(), asyncio.get_running_loop().get_debug()))
+            if hold:
+                evp_asyncio.create_application_task(application, note(), name='named')
+            return 3
+
+        def new():
+            application = Gio.Application(flags=Gio.ApplicationFlags.NON_UNIQUE
+                                          | Gio.ApplicationFlags.HANDLES_COMMAND_LINE)
+            application.connect('command-line', command_line)
+            return application
+
+        argv = ['program', 'argument']
+        hold = False  # GIO forgets the status of one that is held
+        in_debug = evp_asyncio.EventLoop()
+        in_debug.set_debug(True)
+        for options, debug in ({'debug': True}, True), ({}, False), ({'loop': in_debug}, True):
+            seen.clear()
+            self.assertEqual(evp_asyncio.run_application(new(), argv, **options), 3)
+            self.assertEqual(seen, [argv, debug])
+        self.assertTrue(in_debug.is_closed())
+
+        async def main():
+            while 'named' not in seen:
+                await asyncio.sleep(0)
+            return asyncio.get_running_loop().get_debug()
+
+        hold = True
+        for debug in True, False:
+            seen.clear()
+            self.assertIs(evp_asyncio.run(main(), application=new(), argv=argv, debug=debug), debug)
+            self.assertEqual(seen, [argv, debug, 'named'])
+            self.assertIs(evp_asyncio.run(main(), debug=debug), debug)
+
+    def test_two_exceptions(self):
+        """R8, R19: what ends run() is more than what its coroutine raised, which is not reported as lost then."""
+        reported = []
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _loop, context: reported.append(context))
+            loop.call_soon(sys.exit, 3)
+            raise ZeroDivisionError
+
+        with self.assertRaises(SystemExit):
+            evp_asyncio.run(main(), application=self.application(lambda application: application.hold()))
+        gc.collect()
+        self.assertEqual(reported, [])
+
+    def test_tasks_are_kept(self):
+        """R15: a task of the application's that nobody holds goes on, and is let go of when it is done."""
+        tasks = []
+
+        async def work():
+            future = asyncio.get_running_loop().create_future()
+            wake = weakref.ref(future)
+            GLib.timeout_add(1, lambda: (gc.collect(), wake() and wake().set_result(None)) and False)
+            await future
+            del future
+            return 'worked'
+
+        def activate(application):
+            tasks.append(weakref.ref(evp_asyncio.create_application_task(application, work())))
+            tasks[0]().add_done_callback(lambda task: seen.append(task.result()))
+
+        seen = []
+        self.assertEqual(evp_asyncio.run_application(self.application(activate)), 0)
+        self.assertEqual(seen, ['worked'])
+        self.assertDropped(tasks[0])
+
     def test_stop_quits(self):
         """R15: stop() ends the application."""
         def activate(application):
@@ -1520,7 +1846,8 @@ class TestApplication(evptest.TestCase):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             for application in None, self.application(lambda _application: None):
-                with self.assertRaisesRegex(ValueError, 'a coroutine was expected'):
+                # asyncio's, and with it ours, is the one or the other, as Python gets older
+                with self.assertRaisesRegex((ValueError, TypeError), 'a coroutine was expected|awaitable is required'):
                     evp_asyncio.run(asyncio.sleep, application=application)
             gc.collect()
         self.assertEqual([str(warning.message) for warning in caught if 'unclosed' in str(warning.message)], [])
@@ -1625,7 +1952,8 @@ class TestInstalled(evptest.TestCase):
             return loop.main_context, GLib.MainContext.get_thread_default(), await process.wait()
 
         self.assertEqual(asyncio.run(main()), (context, context, 3))
-        self.assertEqual(asyncio.get_child_watcher().evp, watcher)
+        if hasattr(asyncio, 'get_child_watcher'):
+            self.assertEqual(asyncio.get_child_watcher().evp, watcher)
 
         # one that needs a loop gets the policy's
         for kind in (Evp.SafeChildWatcher, Evp.FastChildWatcher):
@@ -1633,6 +1961,79 @@ class TestInstalled(evptest.TestCase):
             self.addCleanup(watcher.close)
             evp_asyncio.install(Policy())
             self.assertEqual(asyncio.run(main()), (context, context, 3))
+
+    def test_policy_that_fails(self):
+        """R19: what a policy of Evp's fails with is a RuntimeError of asyncio's; what it gives is asked for once."""
+        asked = []
+
+        class Policy(Evp.DefaultEventLoopPolicy):
+            def do_new_event_loop(self):
+                raise GLib.Error.new_literal(Evp.Error.quark(), 'no loop today', Evp.Error.FAILED)
+
+            def do_get_child_watcher(self):
+                asked.append(1)
+                if len(asked) == 1:
+                    raise GLib.Error.new_literal(Evp.Error.quark(), 'no watcher today', Evp.Error.FAILED)
+                return Evp.PidfdChildWatcher()
+
+        evp_asyncio.install(Policy())
+        policy = asyncio.get_event_loop_policy()
+        with self.assertRaisesRegex(RuntimeError, '^no loop today$'):
+            asyncio.new_event_loop()
+        if not hasattr(policy, 'get_child_watcher'):  # gone in Python 3.14
+            return
+        with self.assertRaisesRegex(RuntimeError, '^no watcher today$'):
+            policy.get_child_watcher()
+        watcher = policy.get_child_watcher()
+        self.assertIs(policy.get_child_watcher(), watcher)
+        self.assertEqual(len(asked), 2)
+        mine = asyncio.ThreadedChildWatcher()
+        policy.set_child_watcher(mine)
+        self.assertIs(policy.get_child_watcher(), mine)
+
+    @unittest.skipUnless(hasattr(asyncio, 'set_child_watcher'), "this Python's asyncio has no child watchers")
+    def test_watcher_of_a_policy(self):
+        """R18: the watcher is attached to the main thread's loop if there is one, and to no other thread's."""
+        class Watcher(Evp.SafeChildWatcher):
+            def do_attach_loop(self, loop):
+                attached.append(loop)
+                return True
+
+        class Policy(Evp.DefaultEventLoopPolicy):
+            def do_get_child_watcher(self):
+                return Watcher()
+
+        def ask(loop):
+            evp_asyncio.install(Policy())
+            asyncio.set_event_loop(loop)
+            asyncio.get_child_watcher()
+
+        attached = []
+        loop = evp_asyncio.EventLoop()
+        self.addCleanup(loop.close)
+        ask(loop)
+        self.assertEqual(attached, [loop.evp])
+        attached.clear()
+        thread = threading.Thread(target=ask, args=(loop,))
+        thread.start()
+        thread.join()
+        ask(None)
+        self.assertEqual(attached, [])
+
+    def test_factory(self):
+        """R19: a policy that derives from ours makes loops of its own kind."""
+        class Mine(evp_asyncio.EventLoop):
+            pass
+
+        class Policy(evp_asyncio.EventLoopPolicy):
+            _loop_factory = Mine
+
+        asyncio.set_event_loop_policy(Policy())
+        for _ in range(2):
+            loop = asyncio.new_event_loop()
+            self.assertIs(type(loop), Mine)
+            loop.close()
+            asyncio.set_event_loop_policy(Policy(Evp.DefaultEventLoopPolicy()))
 
     def test_import(self):
         """R19, R20: importing never warns, and says what is missing in a Python that it does not know."""
@@ -1660,7 +2061,10 @@ except ImportError as error:
         # without policies, and without child watchers
         status, output, _errors = self.run_python('''
 import asyncio
-del asyncio.DefaultEventLoopPolicy, asyncio.AbstractChildWatcher
+for name in 'DefaultEventLoopPolicy', 'AbstractChildWatcher':
+    if name in vars(asyncio):
+        delattr(asyncio, name)
+vars(asyncio).pop('__getattr__', None)  # names that are on their way out
 import evp_asyncio
 for use in (lambda: evp_asyncio.EventLoopPolicy), evp_asyncio.install:
     try:

@@ -168,7 +168,11 @@ class Programs(evptest.TestCase):
             signal.raise_signal(signal.SIGTERM)
             await serving
 
+        # it passes the signal on when it has ended
+        passed_on = []
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, lambda *given: passed_on.append(given)))
         asyncio.run(main())
+        self.assertLessEqual(len(passed_on), 1)
 
 
 if __name__ == '__main__':

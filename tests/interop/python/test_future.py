@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Futures and coroutines."""
 
+import contextvars
 import enum
 import gc
 import importlib.util
@@ -273,6 +274,43 @@ class CoroutineTest(TestCase):
                 return [await done, await inner(2), error.args[0]]
 
         self.assertEqual(loop.run_until_complete(outer()), [1, 2, 'key'])
+
+    # Rules: C-16
+    def test_context_variables(self):
+        """A coroutine has a copy of the context variables of whoever makes the task, from its first line to its last."""
+        variable = contextvars.ContextVar('variable', default='outside')
+        seen = []
+        gate, reached, ended = (self.loop.create_future() for _ in range(3))
+
+        def see(name, future, count):
+            seen.append((name, variable.get()))
+            if len(seen) == count:
+                future.set_result(None)
+
+        async def wait(name):
+            try:
+                see(name, None, 0)
+                variable.set(name)
+                await gate
+                see(name, reached, 4)
+                await self.loop.create_future()
+            finally:
+                see(name, ended, 6)
+
+        async def main():
+            variable.set('main')
+            tasks = [self.loop.create_task(wait(name)) for name in ('a', 'b')]
+            variable.set('changed')
+            self.loop.call_later(0.001, gate.set_result, None)
+            await reached
+            for task in tasks:
+                task.cancel()
+            await ended
+            return variable.get()
+
+        self.assertEqual(self.loop.run_until_complete(main()), 'changed')
+        self.assertEqual(variable.get(), 'outside')
+        self.assertEqual(sorted(seen), [(name, value) for name in ('a', 'b') for value in sorted((name, name, 'main'))])
 
     # Rules: U-3
     def test_several(self):

@@ -14,6 +14,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHILD = os.environ['EVP_TEST_CHILD']
 
 
+class Mark:
+    """Something to be held."""
+
+
 class ExitTest(TestCase):
     """A program ends with something of Python's installed: status 0, not a word."""
 
@@ -132,16 +136,19 @@ class DropTest(TestCase):
         references = []
         Evp.set_event_loop_policy(Policy())
         policy = Evp.get_event_loop_policy()
-        policy.state = 'something to be kept'
         loop = Evp.get_event_loop()
+        # their wrappers may come and go, what these hold may not
         for item in (policy, loop):
-            references.append(weakref.ref(item))
+            item.state = Mark()
+            references.append(weakref.ref(item.state))
         del item
         loop.close()
         del policy, loop
         gc.collect()
         self.assertIsNotNone(references[0]())
         self.assertIsNotNone(references[1]())
+        self.assertIs(Evp.get_event_loop_policy().state, references[0]())
+        self.assertIs(type(Evp.get_event_loop_policy()), Policy)
         Evp.set_event_loop_policy(None)
         for reference in references:
             self.assertDropped(reference)
@@ -158,7 +165,8 @@ class DropTest(TestCase):
     # Rules: P-30, W-2
     def test_watcher(self):
         watcher = WaitingWatcher()
-        reference = weakref.ref(watcher)
+        watcher.state = Mark()
+        reference = weakref.ref(watcher.state)
         Evp.set_child_watcher(watcher)
         del watcher
         gc.collect()

@@ -2,6 +2,7 @@
 """The library's loop, as Python sees it."""
 
 import contextlib
+import contextvars
 import os
 import re
 import signal
@@ -59,6 +60,69 @@ class LoopTest(TestCase):
         self.assertGreaterEqual(self.seen[2][1], now + 0.02)
         with self.assertError(Evp.Error.INVALID_ARGUMENT):
             loop.call_later(float('nan'), print)
+
+    # Rules: C-16, X-8
+    def test_context_variables(self):
+        """Callbacks run with the context variables of whoever schedules them, and keep what they set to themselves."""
+        loop = self.loop
+        variable = contextvars.ContextVar('variable', default='outside')
+
+        def see(*given):
+            self.seen.append((given[-1], variable.get()))
+            variable.set('of a callback')
+
+        def schedule():
+            variable.set('inside')
+            future = loop.create_future()
+            future.add_done_callback(see, 'done')
+            future.set_result(None)
+            loop.call_soon(see, 'soon')
+            loop.call_soon_threadsafe(see, 'threadsafe')
+            loop.call_later(0, see, 'later')
+            loop.call_at(0, see, 'at')
+            loop.add_signal_handler(signal.SIGUSR1, lambda _number: (see('signal'), loop.stop()))
+            variable.set('changed')
+
+        contextvars.copy_context().run(schedule)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        loop.run_forever()
+        self.assertEqual(sorted(self.seen), [(name, 'inside') for name in (
+            'at', 'done', 'later', 'signal', 'soon', 'threadsafe')])
+        self.assertEqual(variable.get(), 'outside')
+
+        # the exception handler sees those of what failed
+        self.seen.clear()
+        loop.set_exception_handler(lambda _loop, context: see(context.exception))
+        loop.call_soon(lambda: (variable.set('failing'), 1 / 0))
+        self.turn()
+        self.assertEqual([value for _exception, value in self.seen], ['failing'])
+        self.assertEqual(variable.get(), 'outside')
+
+    # Rules: C-16
+    def test_context_variables_of_a_reader(self):
+        """What runs more than once has the same context each time; a copy, if it has not returned from the last time."""
+        class Keeping(Evp.SelectorEventLoop):
+            def do_watch_reader(self, _fd, handle):
+                self.handle = handle
+                return True
+
+        loop = self.new_loop(cls=Keeping)
+        variable = contextvars.ContextVar('variable', default=0)
+
+        def readable(_fd):
+            self.seen.append(variable.get())
+            variable.set(len(self.seen))
+            if len(self.seen) == 2:
+                loop.handle.run()
+                self.assertEqual(variable.get(), 2)
+
+        with socket.socket() as near:
+            loop.add_reader(near, readable)
+            variable.set(-1)
+            for _ in range(3):
+                loop.handle.run()
+        self.assertEqual((self.seen, variable.get()), ([0, 1, 2, 2], -1))
+        variable.set(0)
 
     # Rules: C-11, C-12, C-13, I-4
     def test_cancel(self):

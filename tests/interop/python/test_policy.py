@@ -10,6 +10,14 @@ from evptest import Evp, GLib, TestCase, main
 from gi.repository import GObject
 
 
+class Mark:
+    """Something to be held."""
+
+
+class Leaving(BaseException):
+    """No error, as KeyboardInterrupt; a Python that has printed one of these ends as if nobody had caught it."""
+
+
 class Scratch(GObject.Object, Evp.AbstractEventLoopPolicy):
     """A policy that owes nothing to the library."""
 
@@ -141,6 +149,17 @@ class PolicyTest(TestCase):
 
     # Rules: P-16
     def test_returns_wrong_type(self):
+        # PyGObject 3.58 leaves what it returns to C then undefined, also without us
+        status, _, _ = self.run_python('''
+from gi.repository import Gio, GObject
+class Wrong(GObject.Object, Gio.File):
+    def do_get_parent(self):
+        return 42
+assert Wrong().get_parent() is None
+''', check=False, G_DEBUG='')
+        if status != 0:
+            self.skipTest('this PyGObject does not get along with methods that return something of a wrong type')
+
         class Wrong(Evp.DefaultEventLoopPolicy):
             def do_new_event_loop(self):
                 return 42
@@ -164,7 +183,7 @@ class PolicyTest(TestCase):
             policy.new_event_loop()
         self.assertEqual((caught.exception.domain, caught.exception.code, caught.exception.message),
                          ('foreign', 7, 'theirs'))
-        for what in (ValueError('value'), KeyboardInterrupt('keys')):
+        for what in (ValueError('value'), Leaving('whoever can')):
             policy.what = what
             with self.uncaught() as seen, self.assertError(Evp.Error.FAILED, 'Raising'):
                 policy.new_event_loop()
@@ -304,8 +323,8 @@ class PolicyTest(TestCase):
     # Rules: P-3
     def test_lifetime(self):
         policy = Counting()
-        policy.mark = object()
-        mark = weakref.ref(policy)
+        policy.mark = Mark()  # the policy's own wrapper may come and go, what it holds may not
+        mark = weakref.ref(policy.mark)
         Evp.set_event_loop_policy(policy)
         del policy
         gc.collect()

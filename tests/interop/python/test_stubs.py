@@ -33,6 +33,12 @@ def type_of(argument):
     return argument.get_type_info() if hasattr(argument, 'get_type_info') else argument.get_type()
 
 
+def index_of(info, what):
+    """The parameter that it says something about; newer PyGObjects say what the number is."""
+    name = f'get_{what}_index'
+    return getattr(info, name if hasattr(info, name) else f'get_{what}')()
+
+
 def is_struct(value):
     return re.search(r'(Class|Interface)$', getattr(value, '__name__', '')) is not None
 
@@ -106,8 +112,8 @@ class Names(evptest.TestCase):
                 method = methods[item.name]
                 skip = set()
                 for argument in method.get_arguments():
-                    skip |= {argument.get_closure(), argument.get_destroy(),
-                             type_of(argument).get_array_length()}
+                    skip |= {index_of(argument, 'closure'), index_of(argument, 'destroy'),
+                             index_of(type_of(argument), 'array_length')}
                 there = [argument.get_name() for index, argument in enumerate(method.get_arguments())
                          if index not in skip and int(argument.get_direction()) != OUT]
                 stub = [argument.arg.rstrip('_') for argument in item.args.args]

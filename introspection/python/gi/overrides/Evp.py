@@ -3,9 +3,9 @@
 
 * A Python class that derives from a class of the library gets interface tables of its own, so that
   its ``do_…()`` methods never reach its parent class, and ``super().do_…()`` chains up.
-* Callbacks take further arguments, as in asyncio, and an exception in one goes to the exception
-  handler of the loop. KeyboardInterrupt and SystemExit stop the loop and come out of
-  ``run_forever()``; so does Ctrl-C.
+* Callbacks take further arguments, and have the context variables of whoever schedules them, as in
+  asyncio. An exception in one goes to the exception handler of the loop. KeyboardInterrupt and
+  SystemExit stop the loop and come out of ``run_forever()``; so does Ctrl-C.
 * Futures take any value and any exception, and can be awaited.
 * Watchers and selectors can be used with ``with``.
 
@@ -14,6 +14,8 @@ class that overrides: ``class My(Evp.DefaultEventLoopPolicy, Evp.AbstractEventLo
 """
 
 import contextlib
+import contextvars
+import functools
 import inspect
 import os
 import signal
@@ -62,6 +64,74 @@ def _events(events):
     return Evp.IOEvents(events) if type(events) is int else events
 
 
+# 32 bits: of an integer of 64 bits that a function in Python returns to C, PyGObject hands over the lower half only.
+# Two functions return one, the turn of a TurnSource and the clock of a loop: C gets them without PyGObject.
+
+_IS_NARROW = sys.maxsize < 2**32
+
+if _IS_NARROW:
+    import ctypes
+
+    from gi import _gi
+
+    _thunks = {}  # address of what C calls: what calls it, as long as C may
+    _drop_thunk = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_thunks.pop)
+    for _immortal in (_thunks, _drop_thunk):  # C may call it when this module is gone
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_immortal))
+
+    def _function(library, name, result, *arguments):
+        return ctypes.CFUNCTYPE(result, *arguments)((name, ctypes.CDLL(library)))
+
+    def _keep_thunk(thunk):
+        # ctypes.cast() would make a cycle, for the garbage collector
+        address = ctypes.c_void_p.from_address(ctypes.addressof(thunk)).value
+        _thunks[address] = thunk
+        return address
+
+    def _pointer(item):
+        """Of a GObject or a GType: its hash is what it wraps."""
+        return hash(item) & 0xffffffff
+
+    _turn_type = ctypes.CFUNCTYPE(ctypes.c_int64)  # without the user data: there is nothing between C and the function
+    _set_turn = _function('libevp-1.so.0', 'evp_turn_source_set_callback', None, *[ctypes.c_void_p] * 4)
+    _ref_class = _function('libgobject-2.0.so.0', 'g_type_class_ref', ctypes.c_void_p, ctypes.c_void_p)
+    _peek_interface = _function('libgobject-2.0.so.0', 'g_type_interface_peek', *[ctypes.c_void_p] * 3)
+    _clock_type = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+    _clock_offset = next(field.get_offset() for field in Evp.AbstractEventLoopInterface.__info__.get_fields()
+                         if field.get_name() == 'get_time_us')
+
+    def _find_wrap():
+        """The function of PyGObject's own C interface that makes a Python object of a GObject: its fourth."""
+        get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+            ('PyCapsule_GetPointer', ctypes.pythonapi))
+        functions = ctypes.cast(get(_gi._PyGObject_API, b'gobject._PyGObject_API'), ctypes.POINTER(ctypes.c_void_p))
+        return ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(functions[3])
+
+    _wrap = _find_wrap()
+
+    def _set_clock(cls, function):
+        """Puts a method into the table of the class, which is its own, in place of what PyGObject put there."""
+        def clock(pointer):
+            try:
+                return function(_wrap(pointer))
+            except BaseException:  # pylint: disable=broad-except
+                sys.excepthook(*sys.exc_info())  # as PyGObject does
+                return 0
+
+        table = _peek_interface(_ref_class(_pointer(cls.__gtype__)), _pointer(Evp.AbstractEventLoop.__gtype__))
+        ctypes.c_void_p.from_address(table + _clock_offset).value = _keep_thunk(_clock_type(clock))
+
+    @_public
+    @override
+    class TurnSource(Evp.TurnSource):
+        def set_callback(self, callback, *args):
+            if callback is None:
+                _set_turn(_pointer(self), None, None, None)
+                return
+            address = _keep_thunk(_turn_type(functools.partial(callback, *args) if args else callback))
+            _set_turn(_pointer(self), address, address, ctypes.cast(_drop_thunk, ctypes.c_void_p))
+
+
 # Classes
 
 class _Meta(type(Evp.AbstractEventLoop)):
@@ -78,6 +148,11 @@ class _Meta(type(Evp.AbstractEventLoop)):
             bases += tuple(interface for interface in _interfaces if interface not in bases
                            and any(issubclass(base, interface) for base in bases))
         return super().__new__(mcs, name, bases, namespace)
+
+    def __init__(cls, name, bases, namespace):
+        super().__init__(name, bases, namespace)
+        if _IS_NARROW and namespace.get('__module__') != __name__ and 'do_get_time_us' in namespace:
+            _set_clock(cls, namespace['do_get_time_us'])
 
 
 def _chain_up(cls, raw, info):
@@ -126,19 +201,37 @@ def _plain_classes(*names):
 # Exceptions
 
 def _guard(callback, args):
-    """A callback for C: with its further arguments, and nothing comes out of it."""
+    """A callback for C: with its further arguments and the context variables of now, and nothing comes out of it."""
+    if not callable(callback):
+        raise TypeError(f'a callable is needed, not {type(callback).__name__}')
+    return functools.partial(contextvars.copy_context().run, _call, callback, args, _name_of(callback) if _naming else None)
+
+
+def _guard_again(callback, args):
+    """The same for what may be called again before it has returned: a context can be entered once at a time."""
     if not callable(callback):
         raise TypeError(f'a callable is needed, not {type(callback).__name__}')
     name = _name_of(callback) if _naming else None
+    context = contextvars.copy_context()
+    entered = False
 
     def run(*given):
-        if name is not None:
-            _name_running(name)
+        nonlocal entered
+        outer, entered = entered, True
         try:
-            callback(*given, *args)
-        except BaseException as exception:  # pylint: disable=broad-except
-            _failed(f'exception in callback {callback!r}', exception)
+            (context.copy() if outer else context).run(_call, callback, args, name, *given)
+        finally:
+            entered = outer
     return run
+
+
+def _call(callback, args, name, *given):
+    if name is not None:
+        _name_running(name)
+    try:
+        callback(*given, *args)
+    except BaseException as exception:  # pylint: disable=broad-except
+        _failed(f'exception in callback {callback!r}', exception)
 
 
 _naming = bool(os.environ.get('EVP_DEBUG'))  # or set_debug() was called: then messages about slow callbacks name them
@@ -154,7 +247,7 @@ def _name_of(callback):
 
 def _named(handle, callback):
     """Lets messages say which function a callback is, before it runs, too."""
-    if _naming and handle is not None:
+    if handle is not None:
         handle.set_name(_name_of(callback))
     return handle
 
@@ -460,6 +553,9 @@ class _Run:
         if self.loop is not None:
             self.loop.stop()
 
+    def around(self):
+        return self.loop
+
     def interrupt(self):
         self.interrupted = True
         if self.future is not None:
@@ -534,9 +630,10 @@ def _running(loop, context):
     """Round whatever runs a loop: lets Ctrl-C, KeyboardInterrupt and SystemExit come out of it."""
     outer = getattr(_thread, 'run', None)
     run = _thread.run = _Run(loop)
+    driven = outer.driven_by(loop) if hasattr(outer, 'driven_by') else contextlib.nullcontext()  # asyncio's, by this one
     try:
         # PyGObject's, so that main loops nested in a callback end, too
-        with _ossighelper.register_sigint_fallback(run.interrupt), _wakes_up_on_signals(context, run.leave_with):
+        with driven, _ossighelper.register_sigint_fallback(run.interrupt), _wakes_up_on_signals(context, run.leave_with):
             try:
                 yield run
             except GLib.Error as error:
@@ -549,6 +646,13 @@ def _running(loop, context):
             raise run.exception
         finally:
             run.exception = None
+
+
+# what is called most, looked up once
+_call_soon = Evp.AbstractEventLoop.call_soon
+_call_soon_threadsafe = Evp.AbstractEventLoop.call_soon_threadsafe_handle
+_call_later = Evp.AbstractEventLoop.call_later
+_call_at = Evp.AbstractEventLoop.call_at
 
 
 @_interface
@@ -580,27 +684,30 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
         Evp.AbstractEventLoop.set_debug(self, enabled)
 
     def call_soon(self, callback, *args):
-        return _named(Evp.AbstractEventLoop.call_soon(self, _guard(callback, args)), callback)
+        handle = _call_soon(self, _guard(callback, args))
+        return _named(handle, callback) if _naming else handle
 
     def call_soon_threadsafe(self, callback, *args):
         """Like call_soon(), from any thread; any thread may cancel the handle."""
-        return Evp.AbstractEventLoop.call_soon_threadsafe_handle(self, _guard(callback, args))
+        return _call_soon_threadsafe(self, _guard(callback, args))
 
     call_soon_threadsafe_handle = call_soon_threadsafe
 
     def call_later(self, delay, callback, *args):
-        return _named(Evp.AbstractEventLoop.call_later(self, delay, _guard(callback, args)), callback)
+        handle = _call_later(self, delay, _guard(callback, args))
+        return _named(handle, callback) if _naming else handle
 
     def call_at(self, when, callback, *args):
-        return _named(Evp.AbstractEventLoop.call_at(self, when, _guard(callback, args)), callback)
+        handle = _call_at(self, when, _guard(callback, args))
+        return _named(handle, callback) if _naming else handle
 
     def add_reader(self, fd, callback, *args):
         """Runs ``callback(fd, *args)`` while fd, a number or a file, is readable."""
-        return Evp.AbstractEventLoop.add_reader(self, _fileno(fd), _guard(callback, args))
+        return Evp.AbstractEventLoop.add_reader(self, _fileno(fd), _guard_again(callback, args))
 
     def add_writer(self, fd, callback, *args):
         """Runs ``callback(fd, *args)`` while fd, a number or a file, is writable."""
-        return Evp.AbstractEventLoop.add_writer(self, _fileno(fd), _guard(callback, args))
+        return Evp.AbstractEventLoop.add_writer(self, _fileno(fd), _guard_again(callback, args))
 
     def remove_reader(self, fd):
         return Evp.AbstractEventLoop.remove_reader(self, _fileno(fd))
@@ -610,7 +717,7 @@ class AbstractEventLoop(Evp.AbstractEventLoop, metaclass=_Meta):
 
     def add_signal_handler(self, signum, callback, *args):
         """Runs ``callback(signum, *args)`` after a signal."""
-        return Evp.AbstractEventLoop.add_signal_handler(self, signum, _guard(callback, args))
+        return Evp.AbstractEventLoop.add_signal_handler(self, signum, _guard_again(callback, args))
 
     def run_in_executor(self, func, *args):
         """Runs ``func(*args)`` on a worker thread; what it returns or raises is the future's."""
@@ -887,6 +994,7 @@ class _Task:
             raise TypeError(f'a coroutine is needed, not {type(coroutine).__name__}')
         self.loop = loop
         self.coroutine = coroutine
+        self.context = contextvars.copy_context()
         self.awaited = None
         self.told = False  # that it is cancelled; once, so that it can await while it tidies up
         self.future = loop.create_future()
@@ -930,7 +1038,7 @@ class _Task:
             if state == inspect.CORO_CREATED and self.future.cancelled():
                 self.coroutine.close()
                 return
-            awaited = self.coroutine.send(None)
+            awaited = self.context.run(self.coroutine.send, None)
         except StopIteration as stop:
             with contextlib.suppress(GLib.Error):
                 self.future.set_result(stop.value)
@@ -951,7 +1059,7 @@ class _Task:
                     self.told = True
                     awaited.cancel()
             else:
-                self.coroutine.close()
+                self.context.run(self.coroutine.close)
                 with contextlib.suppress(GLib.Error):
                     self.future.set_exception(TypeError(f'{awaited!r} is no Evp.Future: it cannot be awaited here'))
 
