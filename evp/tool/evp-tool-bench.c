@@ -387,7 +387,7 @@ bench_print_json (Bench *self)
         g_string_append (json, ", \"ratio\": null }");
     }
   g_string_append (json, "\n  ]\n}\n");
-  g_print ("%s", json->str);
+  evp_tool_print_json (json->str);
 }
 
 enum
@@ -630,11 +630,16 @@ evp_tool_bench (int    argc,
         }
     }
 
+  raise_fd_limit ();
+  if (!evp_tool_check_free_fds ())
+    {
+      g_strfreev (bench.only);
+      return EVP_TOOL_USAGE;
+    }
   bench.results = g_ptr_array_new_with_free_func (result_free);
   bench.n_rounds = bench.quick ? 1 : N_ROUNDS;
   bench.show_progress = isatty (STDERR_FILENO);
   catch_signals ();
-  raise_fd_limit ();
   bench_run (&bench);
   if (interrupted != 0)
     {

@@ -203,7 +203,7 @@ print_json (char  **capabilities,
                               entry->key, value, reason);
     }
   g_string_append (json, "\n  }\n}\n");
-  g_print ("%s", json->str);
+  evp_tool_print_json (json->str);
 }
 
 static void

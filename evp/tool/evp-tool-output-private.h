@@ -30,6 +30,9 @@ void         evp_tool_sink_free      (EvpToolSink          *self);
 /* Writes whole lines of our own; they wait for their turn like everybody else's. */
 void         evp_tool_sink_print     (EvpToolSink          *self,
                                       const char           *text);
+/* Writes something that may be left out, now or never. FALSE: never, because there is no room for it. */
+gboolean     evp_tool_sink_show      (EvpToolSink          *self,
+                                      const char           *text);
 /* Whether all is written and no line is unfinished. */
 gboolean     evp_tool_sink_is_idle   (EvpToolSink          *self);
 /* When the loop runs no more: writes the rest, and waits for the reader. */

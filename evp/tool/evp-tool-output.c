@@ -5,8 +5,10 @@
 #include "evp/tool/evp-tool-output-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ struct _EvpToolSink
 {
   EvpAbstractEventLoop *loop;
   int fd;
+  gboolean owns_fd;    /* which then never blocks */
   EvpToolNotify before_write;
   EvpToolFailed failed;
   gpointer user_data;
@@ -95,7 +98,7 @@ sink_write (EvpToolSink *self,
       gsize length = sink_queue_size (self);
       gssize n;
 
-      if (!self->is_file && !may_wait)
+      if (!self->is_file && !self->owns_fd && !may_wait)
         {
           /* the descriptor is shared with others, who may not expect O_NONBLOCK; so little never blocks */
           if (poll (&room, 1, 0) == 0)
@@ -335,6 +338,26 @@ pipe_read (EvpToolPipe *self)
 
 /* For the others */
 
+/*
+ * A terminal that Ctrl-S has stopped, or that nobody reads, takes some bytes and then waits for room for the rest.
+ * O_NONBLOCK belongs to everybody who has it open; opened once more, it is ours alone. -1: that cannot be done.
+ */
+static int
+open_terminal_again (int fd)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+  const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  int again;
+
+  /* the other side of a terminal is made anew whenever it is opened */
+  if (!isatty (fd) || ptsname (fd) != NULL)
+    return -1;
+  again = open (path, flags);
+  if (again < 0 && ttyname (fd) != NULL)
+    again = open (ttyname (fd), flags);
+  return again;
+}
+
 EvpToolSink *
 evp_tool_sink_new (EvpAbstractEventLoop *loop,
                    int                   fd,
@@ -346,7 +369,10 @@ evp_tool_sink_new (EvpAbstractEventLoop *loop,
   struct stat status;
 
   self->loop = g_object_ref (loop);
-  self->fd = fd;
+  self->fd = open_terminal_again (fd);
+  self->owns_fd = self->fd >= 0;
+  if (!self->owns_fd)
+    self->fd = fd;
   self->before_write = before_write;
   self->failed = failed;
   self->user_data = user_data;
@@ -361,6 +387,8 @@ void
 evp_tool_sink_free (EvpToolSink *self)
 {
   sink_unwatch (self);
+  if (self->owns_fd)
+    close (self->fd);
   g_ptr_array_unref (self->pipes);
   g_string_free (self->queue, TRUE);
   g_string_free (self->own, TRUE);
@@ -374,6 +402,15 @@ evp_tool_sink_print (EvpToolSink *self,
 {
   g_string_append (self->own, text);
   sink_advance (self);
+}
+
+gboolean
+evp_tool_sink_show (EvpToolSink *self,
+                    const char  *text)
+{
+  struct pollfd room = { .fd = self->fd, .events = POLLOUT };
+
+  return poll (&room, 1, 0) > 0 && write (self->fd, text, strlen (text)) >= 0;
 }
 
 gboolean

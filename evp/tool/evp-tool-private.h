@@ -35,8 +35,15 @@ char *evp_tool_json_string (const char *text);
 /* A number as JSON writes it, whatever the locale. */
 char *evp_tool_json_number (double number);
 
+/* JSON, which is UTF-8 in every locale, to standard output; exits if it cannot be written. */
+void evp_tool_print_json (const char *json);
+/* UTF-8 as the locale has it, with "?" for what it does not have. */
+char *evp_tool_to_locale (const char *text);
 /* Text as a terminal can show it, without control characters and without what is not UTF-8. */
 char *evp_tool_visible (const char *text);
+
+/* FALSE, after a message, if there are too few descriptors left to do anything. */
+gboolean evp_tool_check_free_fds (void);
 
 /* A child watcher by the name that --watcher and EVP_CHILD_WATCHER know it by. */
 typedef struct

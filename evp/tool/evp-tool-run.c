@@ -172,9 +172,8 @@ run_hide_progress (gpointer user_data)
 {
   Run *self = user_data;
 
-  if (self->progress_shown)
-    g_printerr ("\r\033[K");
-  self->progress_shown = FALSE;
+  if (self->progress_shown && evp_tool_sink_show (self->err, "\r\033[K"))
+    self->progress_shown = FALSE;
 }
 
 static GLogWriterOutput
@@ -207,8 +206,10 @@ run_progress_cb (gpointer user_data)
   /* not into the middle of a line */
   if (evp_tool_sink_is_idle (self->out) && evp_tool_sink_is_idle (self->err))
     {
-      g_printerr ("%s", line->str);
-      self->progress_shown = TRUE;
+      g_autofree char *text = evp_tool_to_locale (line->str);
+
+      if (evp_tool_sink_show (self->err, text))
+        self->progress_shown = TRUE;
     }
   evp_event_loop_call_later (self->loop, PROGRESS_SECONDS, run_progress_cb, self, NULL, NULL);
 }
@@ -701,6 +702,7 @@ run_print_table (Run *self)
                                           EVP_TOOL_ALIGN_RIGHT, EVP_TOOL_ALIGN_LEFT };
   g_autoptr (GPtrArray) cells = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GString) table = g_string_new (NULL);
+  g_autofree char *text = NULL;
   gsize widths[N_COLUMNS] = { 0 };
   guint n_succeeded = 0, n_unstarted = 0, n_failed = 0;
 
@@ -751,7 +753,8 @@ run_print_table (Run *self)
                           ngettext ("%u command: %u succeeded, %u failed, %u not started\n",
                                     "%u commands: %u succeeded, %u failed, %u not started\n", self->jobs->len),
                           self->jobs->len, n_succeeded, n_failed, n_unstarted);
-  evp_tool_sink_print (self->out, table->str);
+  text = evp_tool_to_locale (table->str);
+  evp_tool_sink_print (self->out, text);
 }
 
 /* Input */
@@ -1128,6 +1131,8 @@ run_all (Run        *self,
   g_autoptr (GError) error = NULL;
 
   signal (SIGPIPE, SIG_IGN);
+  if (!evp_tool_check_free_fds ())
+    return EVP_TOOL_USAGE;
   if (!run_prepare (self, watcher, &error))
     {
       evp_tool_error ("%s", error->message);
@@ -1139,6 +1144,7 @@ run_all (Run        *self,
   evp_event_loop_call_soon (self->loop, run_begin_cb, self, NULL, NULL);
   if (!evp_event_loop_run_until_complete (self->loop, self->done, &error))
     {
+      current_run = NULL;
       run_hide_progress (self);
       evp_tool_error ("%s", error->message);
       return EVP_TOOL_FAILED;

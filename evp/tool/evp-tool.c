@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void
@@ -87,6 +88,17 @@ evp_tool_json_number (double number)
 }
 
 char *
+evp_tool_to_locale (const char *text)
+{
+  const char *charset;
+  char *converted = NULL;
+
+  if (!g_get_charset (&charset))
+    converted = g_convert_with_fallback (text, -1, charset, "UTF-8", "?", NULL, NULL, NULL);
+  return converted != NULL ? converted : g_strdup (text);
+}
+
+char *
 evp_tool_visible (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
@@ -106,6 +118,27 @@ evp_tool_visible (const char *text)
         g_string_append_unichar (visible, c);
     }
   return g_string_free (visible, FALSE);
+}
+
+/* What is needed at once to start one command or to measure one thing, some of it by GLib, which aborts without. */
+#define MIN_FREE_FDS 16
+
+gboolean
+evp_tool_check_free_fds (void)
+{
+  struct rlimit limit;
+  rlim_t n_free = 0;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 4096)
+    return TRUE;
+  for (int fd = 0; fd < (int) limit.rlim_cur && n_free < MIN_FREE_FDS; fd++)
+    if (fcntl (fd, F_GETFD) < 0)
+      n_free++;
+  if (n_free == MIN_FREE_FDS)
+    return TRUE;
+  evp_tool_error (_("%u file descriptors can be opened, and %u are needed; raise the limit with “ulimit -n”"),
+                  (guint) n_free, (guint) MIN_FREE_FDS);
+  return FALSE;
 }
 
 static const EvpToolWatcher watchers[] = {
@@ -206,19 +239,38 @@ unblock_signals (void)
   sigprocmask (SIG_SETMASK, &none, NULL);
 }
 
+/* 0 or an errno. */
+static int
+write_out (const char *text)
+{
+  return fputs (text, stdout) >= 0 && fflush (stdout) == 0 ? 0 : errno;
+}
+
+static void
+exit_unwritten (int error_number)
+{
+  evp_tool_error (_("Cannot write the output: %s"), g_strerror (error_number));
+  exit (EVP_TOOL_FAILED);
+}
+
+void
+evp_tool_print_json (const char *json)
+{
+  int failure = write_out (json);
+
+  if (failure != 0)
+    exit_unwritten (failure);
+}
+
 /* Behind g_print(), which also prints the help on options and then exits by itself. */
 static void
 print_cb (const char *text)
 {
-  const char *charset;
-  g_autofree char *converted = NULL;
+  g_autofree char *converted = evp_tool_to_locale (text);
+  int failure = write_out (converted);
 
-  if (!g_get_charset (&charset))
-    converted = g_convert_with_fallback (text, -1, charset, "UTF-8", "?", NULL, NULL, NULL);
-  if (fputs (converted != NULL ? converted : text, stdout) >= 0 && fflush (stdout) == 0)
-    return;
-  evp_tool_error (_("Cannot write the output: %s"), g_strerror (errno));
-  exit (EVP_TOOL_FAILED);
+  if (failure != 0)
+    exit_unwritten (failure);
 }
 
 static int

@@ -175,12 +175,14 @@ run_fds (void)
 }
 
 /* ---- threadsafe ---- */
+#define POST_BITS (sizeof (gpointer) == 8 ? 48 : 24) /* for the number; the producer is above it */
+
 static void
 post_cb (gpointer data)
 {
   guint64 packed = GPOINTER_TO_SIZE (data);
 
-  if (post_ran ((int) (packed >> 48), (long) (packed & ((G_GUINT64_CONSTANT (1) << 48) - 1))))
+  if (post_ran ((int) (packed >> POST_BITS), (long) (packed & ((G_GUINT64_CONSTANT (1) << POST_BITS) - 1))))
     evp_event_loop_stop (loop);
 }
 
@@ -190,7 +192,7 @@ producer (void *arg)
   guint64 self = GPOINTER_TO_SIZE (arg);
 
   for (long i = 0; i < posts.n / posts.producers; i++)
-    evp_event_loop_call_soon_threadsafe (loop, post_cb, GSIZE_TO_POINTER (self << 48 | (guint64) i), NULL, NULL);
+    evp_event_loop_call_soon_threadsafe (loop, post_cb, GSIZE_TO_POINTER (self << POST_BITS | (guint64) i), NULL, NULL);
   return NULL;
 }
 

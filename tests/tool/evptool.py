@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tests of the `evp` command share: they run the real program, as its users do."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import unicodedata
@@ -18,6 +20,7 @@ import uuid
 EVP = os.environ['EVP_TOOL']
 CHILD = shlex.quote(os.environ['EVP_TEST_CHILD'])
 LOCALES = os.environ.get('EVP_TEST_LOCALEDIR')  # none in a build without translations
+C_UTF_8 = pathlib.Path('/usr/lib/locale/C.utf8')
 DEADLINE = 120
 WATCHERS = ['pidfd', 'threaded', 'safe', 'fast', 'multi-loop', 'glib']
 
@@ -27,6 +30,20 @@ TABLE = ['PID', 'RESULT', 'WALL', 'CPU', 'COMMAND']
 def columns(text):
     """How many columns of a terminal a text takes."""
     return sum(2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in text)
+
+
+@contextlib.contextmanager
+def language(name):
+    """The environment of a user of that language.
+
+    Some C libraries translate nothing in C.UTF-8, whatever LANGUAGE says, and a small machine has no other locale: so
+    the same has another name here.
+    """
+    if not C_UTF_8.is_dir():
+        raise unittest.SkipTest(f'there is no {C_UTF_8} to make a locale of')
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / f'{name}.utf8').symlink_to(C_UTF_8)
+        yield {'LC_ALL': f'{name}.UTF-8', 'LOCPATH': folder, 'LANGUAGE': name, 'EVP_LOCALEDIR': LOCALES}
 
 
 class Result:

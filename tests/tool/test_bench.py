@@ -205,8 +205,7 @@ class Bench(evptool.ToolTest):
     @unittest.skipUnless(evptool.LOCALES, 'built without translations')
     def test_languages(self):
         for language, words in [('ja', ['子プロセス', '中央値']), ('id', ['Proses anak', 'median'])]:
-            with self.subTest(language=language):
-                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': evptool.LOCALES}
+            with self.subTest(language=language), evptool.language(language) as env:
                 result = self.evp('bench', '--quick', '--only', 'children', env=env)
                 self.assertEqual((result.status, result.err), (0, b''))
                 for word in words:

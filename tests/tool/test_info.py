@@ -117,8 +117,7 @@ class Languages(evptool.ToolTest):
         """Messages come in the language of the user, and the JSON keys do not."""
         english = self.evp('info')
         for language in ('ja', 'id'):
-            with self.subTest(language=language):
-                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': evptool.LOCALES}
+            with self.subTest(language=language), evptool.language(language) as env:
                 result = self.evp('info', env=env)
                 self.assertEqual((result.status, result.err), (0, b''))
                 self.assertNotEqual(result.out, english.out)
@@ -129,6 +128,22 @@ class Languages(evptool.ToolTest):
                                  ['version', 'capabilities', 'defaults'])
                 for arguments in (('--help',), ('run', '--help'), ('info', '--help')):
                     self.assertNotEqual(self.evp(*arguments, env=env).out, self.evp(*arguments).out)
+
+    def test_other_charset(self):
+        """On a terminal that is not UTF-8, text is what that shows, and JSON is UTF-8 all the same."""
+        for charset in ('EUC-JP', 'ISO-8859-1'):
+            with self.subTest(charset=charset), evptool.language('ja') as env:
+                # what GLib takes in place of the locale's
+                other = {**env, 'CHARSET': charset}
+                for arguments in (('info', '--json'), ('info',), ('--help',), ('run', '--help')):
+                    text = self.evp(*arguments, env=env).out
+                    if '--json' not in arguments:
+                        text = text.decode().encode(charset, 'replace')
+                    self.assertEqual(self.evp(*arguments, env=other).out, text)
+                table = self.evp('run', env=env, commands=['true'])
+                other_table = self.evp('run', env=other, commands=['true'])
+                self.assertEqual(other_table.out.splitlines()[-1],
+                                 table.out.decode().splitlines()[-1].encode(charset, 'replace'))
 
 
 if __name__ == '__main__':

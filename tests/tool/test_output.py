@@ -2,6 +2,7 @@
 """What `evp run` passes on: all of it, line by line, to readers quick and slow."""
 
 import collections
+import contextlib
 import fcntl
 import json
 import os
@@ -156,6 +157,16 @@ class Output(evptool.ToolTest):
         self.assertEqual(first['returncode'], -signal.SIGTERM)
         self.assertTrue(first['timed_out'])
         process.kill()
+
+    def test_slow_reader_of_stderr(self):
+        """What is still to be written when all have ended is written."""
+        process = self.start('run')
+        process.stdin.write(f'sh -c {shlex.quote(f"{CHILD} flood 200000 >&2")}\n'.encode())
+        process.stdin.close()
+        # the table comes when the loop runs no more
+        self.assertEqual(process.stdout.readline().decode().split(), evptool.TABLE)
+        self.assertEqual(process.stderr.read(), b'x' * 200000 + b'\n')
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
 
     def test_slow_reader_and_memory(self):
         """What has been passed on is forgotten, also while the reader never catches up."""
@@ -331,11 +342,37 @@ class Terminal(evptool.ToolTest):
         self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
         self.assertIn(b'SIGTERM', text)
 
+    def test_frozen(self):
+        """A terminal that nobody reads, or that Ctrl-S has stopped: time limits and Ctrl-C work all the same."""
+        for stopped in (False, True):
+            with self.subTest(stopped=stopped):
+                master, slave = self.open_terminal()
+                if stopped:
+                    termios.tcflow(slave, termios.TCOOFF)
+                # standard error has the output of the commands, and the bar
+                process = self.start('run', '--json', '-j', '3', '--timeout', '0.5', stderr=slave)
+                process.stdin.write(f'{CHILD} pause\n{CHILD} flood 100000000\n'.encode())
+                process.stdin.close()
+                line = json.loads(process.stdout.readline())
+                self.assertEqual((line['command'], line['timed_out']), (f'{CHILD} pause', True))
+                process.send_signal(signal.SIGINT)
+                line = json.loads(process.stdout.readline())
+                self.assertEqual(line['returncode'], -signal.SIGTERM)
+                # the rest of the output is for whoever comes back to it
+                self.assertIsNone(process.poll())
+                termios.tcflow(slave, termios.TCOON)
+                os.close(slave)
+                screen = Screen()
+                screen.feed(self.read_all(master))
+                self.assertEqual(process.wait(timeout=evptool.DEADLINE), 130)
+                self.assertEqual(screen.lines[-1], '')
+                self.assertLessEqual(set(''.join(screen.lines)), {'x'})
+
     def test_columns(self):
         """Columns stand below each other, also with wide characters and in other languages."""
         for language in ('', 'ja', 'id') if evptool.LOCALES else ('',):
-            with self.subTest(language=language):
-                env = {'LANGUAGE': language, 'EVP_LOCALEDIR': evptool.LOCALES or ''}
+            user = evptool.language(language) if language else contextlib.nullcontext()
+            with self.subTest(language=language), user as env:
                 result = self.evp('run', commands=['true 漢字', 'false', f'{CHILD} signal 15', '/nonexistent',
                                                    'sleep 0.01'], env=env)
                 lines = result.lines()[:-1]

@@ -236,6 +236,16 @@ class Many(evptool.ToolTest):
             with self.subTest(watcher=watcher):
                 self.check(300, '--watcher', watcher, '-j', '500', preexec_fn=limit)
 
+    def test_too_few_descriptors(self):
+        """A message that says what to do, before GLib aborts."""
+        for n in (6, 13, 15, 17):
+            def limit():
+                resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))
+            for arguments in (('run',), ('run', '--watcher', 'glib'), ('bench', '--quick', '--only', 'loops')):
+                with self.subTest(n=n, arguments=arguments):
+                    result = self.evp(*arguments, commands=['true'] * 3, preexec_fn=limit)
+                    self.assertUsage(result, 'ulimit -n')
+
     @unittest.skipUnless(os.getuid() == 0, 'only root may become somebody else')
     def test_few_processes(self):
         """The same for a limit of processes, for a user who has no others."""
