@@ -5,6 +5,7 @@
     check-example.py NAME COMMAND ARGUMENT…
 """
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ LINES = {
     'custom-watcher': ['.*the return code is 3|and its return code is 3'],
     'threads': ['the loop of thread 1 has run', 'the loop of thread 2 has run'],
     'datagrams': ['5 bytes from 127.0.0.1', 'the answer: hello'],
-    'copy': ['[1-9][0-9]* bytes copied'],
+    'copy-file': ['[1-9][0-9]* bytes copied'],
     'tasks': [r'\[3, 1, 2\]', 'that took too long'],
     'echo': [f'{name}: 5 clients got back what they said' for name in ('TCP', 'unix socket', 'TLS')],
 }
@@ -28,6 +29,11 @@ LINES = {
 
 def main():
     name, *command = sys.argv[1:]
+    script = pathlib.Path(command[-1])
+    if script.suffix == '.py' and script.stem in sys.stdlib_module_names:
+        # what is beside a script comes first, for all that is imported
+        print(f'{script.name} stands before the module of that name that Python has')
+        return 1
     result = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     text = result.stdout.decode('utf-8')
     print(text, end='')
