@@ -3,6 +3,8 @@
 // What overrides/Evp.js adds, for TypeScript: beside the evp-1.0.d.ts that ts-for-gir makes of Evp-1.0.gir.
 
 declare module 'gi://Evp?version=1.0' {
+    import Gio from 'gi://Gio?version=2.0';
+
     export namespace Evp {
         /** Runs a program in the default main context, and returns what its promise or future gave. */
         function run<T, A extends unknown[]>(main: (loop: AbstractEventLoop, ...args: A) => PromiseLike<T>, ...args: A): T;
@@ -25,7 +27,89 @@ declare module 'gi://Evp?version=1.0' {
             run_until_complete(future: Future): any;
         }
 
+        // classes repeat what an interface has, and so must be told again
+
+        interface BaseEventLoop {
+            call_soon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe_handle<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_later<A extends unknown[]>(delay: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            call_at<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            add_reader<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_writer<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_signal_handler<A extends unknown[]>(
+                signum: number, callback: (signum: number, ...args: A) => unknown, ...args: A): boolean;
+            set_exception_handler<A extends unknown[]>(
+                handler: ((loop: AbstractEventLoop, context: ExceptionContext, ...args: A) => void) | null, ...args: A): void;
+            run_until_complete(future: Future): any;
+        }
+
+        interface SelectorEventLoop {
+            call_soon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe_handle<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_later<A extends unknown[]>(delay: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            call_at<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            add_reader<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_writer<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_signal_handler<A extends unknown[]>(
+                signum: number, callback: (signum: number, ...args: A) => unknown, ...args: A): boolean;
+            set_exception_handler<A extends unknown[]>(
+                handler: ((loop: AbstractEventLoop, context: ExceptionContext, ...args: A) => void) | null, ...args: A): void;
+            run_until_complete(future: Future): any;
+        }
+
+        interface ProactorEventLoop {
+            call_soon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_soon_threadsafe_handle<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+            call_later<A extends unknown[]>(delay: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            call_at<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+            add_reader<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_writer<A extends unknown[]>(fd: number, callback: (fd: number, ...args: A) => unknown, ...args: A): boolean;
+            add_signal_handler<A extends unknown[]>(
+                signum: number, callback: (signum: number, ...args: A) => unknown, ...args: A): boolean;
+            set_exception_handler<A extends unknown[]>(
+                handler: ((loop: AbstractEventLoop, context: ExceptionContext, ...args: A) => void) | null, ...args: A): void;
+            run_until_complete(future: Future): any;
+        }
+
         interface AbstractChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface BaseChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface PidfdChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface ThreadedChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface SafeChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface FastChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface MultiLoopChildWatcher {
+            add_child_handler<A extends unknown[]>(
+                pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
+        }
+
+        interface GLibChildWatcher {
             add_child_handler<A extends unknown[]>(
                 pid: number, callback: (pid: number, returncode: number, ...args: A) => unknown, ...args: A): boolean;
         }
@@ -37,13 +121,15 @@ declare module 'gi://Evp?version=1.0' {
                 rejected?: ((error: any) => E | PromiseLike<E>) | null): globalThis.Promise<T | E>;
             catch<E = never>(rejected?: ((error: any) => E | PromiseLike<E>) | null): globalThis.Promise<any>;
             finally(callback?: (() => void) | null): globalThis.Promise<any>;
+            get_result(): any;
+            await_async(cancellable?: Gio.Cancellable | null): globalThis.Promise<any>;
             set_result(value?: unknown): boolean;
             set_error(error: unknown): boolean;
             add_done_callback<A extends unknown[]>(callback: (future: Future, ...args: A) => unknown, ...args: A): number;
         }
 
         interface Subprocess {
-            /** Null while it runs. */
+            /** Null while it runs, as is the property `returncode`, of which TypeScript cannot be told. */
             get_returncode(): number | null;
         }
 

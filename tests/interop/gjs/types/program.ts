@@ -35,6 +35,33 @@ async function child(loop: Evp.AbstractEventLoop): Promise<number> {
     return process.wait_async(null);
 }
 
+// what the override adds is there in every class
+async function onItsOwn(): Promise<string> {
+    const context = GLib.MainContext.new();
+    const loop = Evp.SelectorEventLoop.new(null, context);
+    const future: Evp.Future = loop.create_future();
+    const texts: string[] = [];
+    loop.call_soon_threadsafe(text => texts.push(text), 'threadsafe').cancelled();
+    loop.call_soon((text, number) => texts.push(`${text} ${number}`), 'soon', 1);
+    loop.call_later(0.001, value => future.set_result(value), {texts});
+    loop.call_soon(() => {
+        throw new RangeError('of a callback');
+    });
+    loop.set_exception_handler((_loop, context, name) => texts.push(`${name} ${context.exception.message}`), 'handled');
+    const watcher = new Evp.PidfdChildWatcher();
+    try {
+        watcher.add_child_handler(-1, (pid, returncode, name) => texts.push(`${name} ${pid} ${returncode}`), 'name');
+    } catch (error) {
+        texts.push('no child');
+    }
+    watcher.close();
+    while (!future.done())
+        context.iteration(true);
+    const result: {texts: string[]} = future.get_result();
+    loop.close();
+    return result.texts.sort().join(', ');
+}
+
 async function main(loop: Evp.AbstractEventLoop, greeting: string): Promise<string> {
     const handle: Evp.Handle = loop.call_soon(note, 'never', 0);
     handle.cancel();
@@ -59,6 +86,8 @@ async function main(loop: Evp.AbstractEventLoop, greeting: string): Promise<stri
     });
     seen.push(await reported);
     loop.set_exception_handler(null);
+
+    seen.push(await onItsOwn());
 
     try {
         loop.close();
