@@ -6,6 +6,7 @@
 
 #include "evp/base/evp-i18n-private.h"
 #include "evp/loop/evp-base-event-loop-private.h"
+#include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-loop-sockets-private.h"
 
 #include <errno.h>
@@ -543,8 +544,8 @@ evp_socket_channel_stop_polling (EvpSocketChannel *self)
                                        pair, evp_socket_channel_free_pair, NULL);
 }
 
-void
-evp_socket_channel_close (EvpSocketChannel *self)
+static void
+evp_socket_channel_close_now (EvpSocketChannel *self)
 {
   if (self->closed)
     return;
@@ -555,6 +556,29 @@ evp_socket_channel_close (EvpSocketChannel *self)
     evp_loop_retire_operation (self->operation);
   else
     evp_socket_channel_stop_polling (self);
+}
+
+static void
+evp_socket_channel_close_and_unref (gpointer data)
+{
+  EvpSocketChannel *self = data;
+  gpointer stream = self->stream;
+
+  evp_socket_channel_close_now (self);
+  g_object_unref (stream);
+}
+
+void
+evp_socket_channel_close (EvpSocketChannel *self)
+{
+  /* the loop's thread may be in the middle of it, and must have let go of the descriptor before that is closed */
+  if (self->operation != NULL && !evp_loop_is_local_thread (self->loop, self->thread))
+    {
+      g_object_ref (self->stream);
+      evp_loop_post_release (self->loop, evp_socket_channel_close_and_unref, self);
+    }
+  else
+    evp_socket_channel_close_now (self);
 }
 
 gboolean
