@@ -42,6 +42,9 @@ typedef struct _EvpAbstractEventLoopInterface EvpAbstractEventLoopInterface;
  * They are called on the thread of the loop; but `is_running`, `is_closed`, `get_time_us`,
  * `schedule_threadsafe`, `dup_main_context` and `default_exception_handler` are called on any thread.
  *
+ * A loop that has a main context owns it ([method@GLib.MainContext.acquire]) all the time while it runs, not only
+ * while it iterates it: in between, [method@GLib.MainContext.invoke] would run on other threads what is meant for this one.
+ *
  * Since: 1.0
  */
 struct _EvpAbstractEventLoopInterface

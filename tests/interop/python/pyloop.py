@@ -202,12 +202,24 @@ class PythonLoop(GObject.Object, Evp.AbstractEventLoop):
 
 
 class ContextLoop(PythonLoop):
-    """It waits by iterating GLib's default main context, in which GIO's own helpers end."""
+    """It waits by iterating GLib's default main context, in which GIO's own helpers end.
+
+    The context is its own all the while: between two iterations another thread would run there what is invoked in it.
+    """
 
     def __init__(self):
         super().__init__()
         self.source = GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, self.selector.fileno(), GLib.IOCondition.IN,
                                             lambda *given: True)
+
+    def do_run_forever(self):
+        context = GLib.MainContext.default()
+        if not context.acquire():
+            raise error(Evp.Error.LOOP_RUNNING, 'another thread iterates the main context')
+        try:
+            return super().do_run_forever()
+        finally:
+            context.release()
 
     def wait(self, timeout):
         context = GLib.MainContext.default()
