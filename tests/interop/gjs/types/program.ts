@@ -62,6 +62,28 @@ async function onItsOwn(): Promise<string> {
     return result.texts.sort().join(', ');
 }
 
+// never called
+function everyClass(loop: Evp.BaseEventLoop, selector: Evp.SelectorEventLoop, proactor: Evp.ProactorEventLoop,
+    base: Evp.BaseChildWatcher, pidfd: Evp.PidfdChildWatcher, threaded: Evp.ThreadedChildWatcher,
+    safe: Evp.SafeChildWatcher, fast: Evp.FastChildWatcher, multi: Evp.MultiLoopChildWatcher,
+    glib: Evp.GLibChildWatcher): void {
+    const handles: Evp.Handle[] = [
+        loop.call_soon_threadsafe(note, 'of a base class', 1),
+        selector.call_soon_threadsafe(note, 'of a selector', 2),
+        proactor.call_soon_threadsafe(note, 'of a proactor', 3),
+    ];
+    function exited(pid: number, returncode: number, name: string): void {
+        seen.push(`${name} ${pid} ${returncode} ${handles.length}`);
+    }
+    base.add_child_handler(1, exited, 'base');
+    pidfd.add_child_handler(1, exited, 'pidfd');
+    threaded.add_child_handler(1, exited, 'threaded');
+    safe.add_child_handler(1, exited, 'safe');
+    fast.add_child_handler(1, exited, 'fast');
+    multi.add_child_handler(1, exited, 'multi-loop');
+    glib.add_child_handler(1, exited, 'GLib');
+}
+
 async function main(loop: Evp.AbstractEventLoop, greeting: string): Promise<string> {
     const handle: Evp.Handle = loop.call_soon(note, 'never', 0);
     handle.cancel();
