@@ -24,8 +24,8 @@ function note(text: string, number: number): void {
 }
 
 async function child(loop: Evp.AbstractEventLoop): Promise<number> {
-    const options = new Evp.SubprocessOptions({stdout: Evp.Stdio.PIPE, cwd: '/'});
-    const process: Evp.Subprocess = await loop.subprocess_shell_async('echo from a child; exit 3', options, null);
+    const options = new Evp.SubprocessOptions({stdin: Evp.Stdio.PIPE, stdout: Evp.Stdio.PIPE, cwd: '/'});
+    const process: Evp.Subprocess = await loop.subprocess_shell_async('cat; echo from a child; exit 3', options, null);
     const code: number | null = process.get_returncode();
     if (code === null)
         seen.push('it has not ended');
