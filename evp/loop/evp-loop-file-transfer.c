@@ -52,6 +52,7 @@ struct _EvpFileTransfer
   int failed;          /* errno */
   gboolean irregular;  /* no file whose contents could be loaded or saved */
   gboolean over;       /* what is there is written over */
+  gboolean has_rights; /* which are taken from it first */
   char *target;        /* what `path` stands for */
   char *temporary;     /* what will take its place */
   EvpOperation *operation;
@@ -404,10 +405,19 @@ has_acl (int fd)
 }
 
 /* The rights of its owner, which a program may have while it runs, were given to the contents that it had. */
+#define RIGHTS (S_ISUID | S_ISGID)
+
+static gboolean
+gives_rights (const struct stat *status)
+{
+  /* without the other, the bit for the group has once been for locks */
+  return (status->st_mode & S_ISUID) != 0 || (status->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+}
+
 static mode_t
 plain_mode (const struct stat *old)
 {
-  return old->st_mode & 07777 & ~(mode_t) (S_ISUID | S_ISGID);
+  return old->st_mode & 07777 & ~(mode_t) RIGHTS;
 }
 
 /* Makes a new file the same to others as the old one. 0 or an errno. */
@@ -481,16 +491,23 @@ open_to_save (EvpFileTransfer *self)
       if (exists && (self->failed == EACCES || self->failed == EPERM || self->failed == EROFS))
         self->failed = 0;
     }
+  self->has_rights = exists && (status.st_mode & RIGHTS) != 0;
 }
 
-/* The system does that when somebody writes, unless it is root. */
-static gboolean
-drop_rights (int fd)
+/*
+ * The system does that when somebody writes, unless it is root. It is done before: with a part of the new contents
+ * the old file, which may be somebody else's, must not have them either, if writing fails or we are killed.
+ */
+static void
+drop_rights (EvpFileTransfer *self)
 {
   struct stat status;
 
-  return fstat (fd, &status) == 0
-         && ((status.st_mode & (S_ISUID | S_ISGID)) == 0 || fchmod (fd, plain_mode (&status)) == 0);
+  if (fstat (self->fd, &status) != 0
+      || ((status.st_mode & RIGHTS) != 0 && fchmod (self->fd, plain_mode (&status)) != 0
+          /* who may write it need not be its owner, and then is hardly root: the system does it */
+          && errno != EPERM))
+    self->failed = errno;
 }
 
 static void
@@ -498,10 +515,16 @@ put_in_place (EvpFileTransfer *self)
 {
   int fd = self->fd;
 
-  if (self->temporary == NULL && (ftruncate (fd, (off_t) self->length) != 0 || !drop_rights (fd)))
+  if (self->temporary == NULL)
     {
-      self->failed = errno;
-      return;
+      struct stat status;
+
+      if (ftruncate (fd, (off_t) self->length) != 0 || fstat (fd, &status) != 0)
+        self->failed = errno;
+      else if (gives_rights (&status))
+        self->failed = EPERM;
+      if (self->failed != 0)
+        return;
     }
   /* some file systems tell only now that there was no room */
   self->fd = -1;
@@ -524,7 +547,7 @@ put_in_place (EvpFileTransfer *self)
     }
 }
 
-static void save_more (EvpFileTransfer *self);
+static void save_begin (EvpFileTransfer *self);
 
 static void
 save_put (EvpFileTransfer *self)
@@ -537,7 +560,7 @@ save_put (EvpFileTransfer *self)
       self->too_late = FALSE;
       self->length = 0;
       self->operation->fd = self->fd;
-      save_more (self);
+      save_begin (self);
       return;
     }
   tidy_up (self);
@@ -583,6 +606,28 @@ saved_cb (EvpOperation *operation,
 }
 
 static void
+save_without_rights (EvpFileTransfer *self)
+{
+  if (self->failed == 0)
+    {
+      save_more (self);
+      return;
+    }
+  tidy_up (self);
+  fail_at_file (self);
+}
+
+static void
+save_begin (EvpFileTransfer *self)
+{
+  if (self->temporary != NULL || !self->has_rights)
+    save_more (self);
+  /* whoever has cancelled it by now finds the old file as it was */
+  else if (goes_on (self))
+    do_on_thread (self, drop_rights, save_without_rights);
+}
+
+static void
 save_opened (EvpFileTransfer *self)
 {
   if (self->failed != 0 || self->irregular)
@@ -592,7 +637,7 @@ save_opened (EvpFileTransfer *self)
       return;
     }
   self->operation = evp_operation_new (EVP_OPERATION_WRITE, self->fd, saved_cb, self);
-  save_more (self);
+  save_begin (self);
 }
 
 /* Files that only GIO knows. */
@@ -780,7 +825,7 @@ evp_proactor_event_loop_load_file_finish (EvpProactorEventLoop *self,
  * necessarily reached the disk.
  *
  * The bits that let a program run with the rights of its owner or group (set-user-ID, set-group-ID) were given to
- * the old contents; the new ones never have them. Nor do extended attributes go over to a new file.
+ * the old contents; the new ones never have them, nor a part of them. Nor do extended attributes go over to a new file.
  *
  * Cancelling too late has no effect: when the new file takes the place of the old one.
  *

@@ -775,6 +775,49 @@ test_save_rights (Fixture *f)
     }
 }
 
+/* Nor has what is in the middle of being written over, and stays so when that fails; before that it has them still. */
+static void
+test_save_rights_fails (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (f->path);
+  g_autofree char *twin = g_build_filename (f->folder, "twin", NULL);
+  g_autofree char *contents = NULL;
+  g_autoptr (GBytes) bytes = pattern_bytes (4, 2 * SIZE);
+  g_autoptr (GBytes) old = pattern_bytes (0, SIZE);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (EvpTestAwait) await = { f->loop };
+  struct rlimit before, limit;
+  void (*handler) (int) = signal (SIGXFSZ, SIG_IGN);
+  struct stat status;
+  gsize length;
+
+  g_assert_cmpint (link (f->path, twin), ==, 0);
+  g_assert_cmpint (chmod (f->path, 06751), ==, 0);
+  evp_proactor_event_loop_save_file_async (f->files, file, bytes, cancellable, evp_test_ready_cb, &await);
+  g_cancellable_cancel (cancellable);
+  g_assert_false (evp_proactor_event_loop_save_file_finish (f->files, evp_test_await (&await), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_cmpint (stat (f->path, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 07777, ==, 06751);
+  assert_contents (f->path, old);
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = SIZE + 600;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  g_assert_false (save (f, file, bytes, NULL, &error));
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
+  signal (SIGXFSZ, handler);
+  g_assert_nonnull (strstr (error->message, g_strerror (EFBIG)));
+  g_assert_cmpint (stat (f->path, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 07777, ==, 0751);
+  g_assert_true (g_file_get_contents (f->path, &contents, &length, NULL));
+  g_assert_cmpmem (contents, length, g_bytes_get_data (bytes, NULL), SIZE + 600);
+  await_threads (f);
+}
+
 #ifdef __linux__
 # define ACL_NAME "system.posix_acl_access"
 
@@ -1176,6 +1219,7 @@ static const Case cases[] = {
   { "save-dangling", test_save_dangling },
   { "save-group", test_save_group },
   { "save-rights", test_save_rights },
+  { "save-rights-fails", test_save_rights_fails },
 #ifdef __linux__
   { "save-acl", test_save_acl },
   { "save-mount", test_save_mount },
