@@ -22,7 +22,7 @@ void          evp_tool_group_free   (EvpToolGroup  *self);
 void          evp_tool_group_signal (EvpToolGroup  *self,
                                      int            signum,
                                      EvpSubprocess *leader);
-/* Whether there is anybody left whom a signal reaches, with the leader gone. */
+/* Whether there is anybody left whom a signal would end, with the leader gone; to be asked again and again. */
 gboolean      evp_tool_group_lives  (EvpToolGroup  *self);
 
 G_END_DECLS

@@ -8,8 +8,10 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shlex
 import signal
+import sys
 import tempfile
 import termios
 import time
@@ -17,6 +19,8 @@ import unittest
 
 import evptool
 from evptool import CHILD, WATCHERS
+
+LIBC = ctypes.CDLL(None)
 
 # ends when it is told to, and says that it is ready to be told
 POLITE = f'sh -c {shlex.quote(f"echo ready; exec {CHILD} pause")}'
@@ -29,6 +33,17 @@ PARENT = f'sh -c {shlex.quote(f"{CHILD} pause & echo ready; exec {CHILD} pause")
 # one that leaves somebody behind who does not end when told to
 ORPHANING = f'sh -c {shlex.quote(f"{CHILD} ignore 15 & wait")}'
 
+# a process that loses its first thread; the second goes on
+THREAD = '; '.join([
+    'import ctypes, os, signal, sys, threading',
+    'signal.signal(signal.SIGTERM, signal.SIG_IGN)',
+    'held = open(sys.argv[1], "w")',  # until the end of the process
+    'threading.Thread(target=threading.Event().wait).start()',
+    'print("ready", flush=True)',
+    'os.closerange(0, 3)',  # who holds the output is waited for as well
+    'ctypes.CDLL(None).pthread_exit(None)',
+])
+
 # signals to a group that has lost its leader (pidfd_send_signal() with PIDFD_SIGNAL_PROCESS_GROUP)
 HAS_GROUPS = tuple(map(int, re.match(r'(\d+)\.(\d+)', os.uname().release).groups())) >= (6, 9)
 
@@ -38,10 +53,15 @@ def state(pid):
     return pathlib.Path(f'/proc/{pid}/stat').read_text(encoding='utf-8', errors='replace').rpartition(')')[2].split()[0]
 
 
+def take_orphans():
+    """For who is about to become the tool: orphans come to it (PR_SET_CHILD_SUBREAPER), and it does not reap them."""
+    LIBC.prctl(36, 1, 0, 0, 0)
+
+
 class Stop(evptool.ToolTest):
-    def start_ready(self, *arguments, commands, ready=None):
+    def start_ready(self, *arguments, commands, ready=None, **more):
         """Starts the tool and returns when so many of the commands have said "ready" (--json: on stderr)."""
-        process = self.start('run', '-j', '10', '--json', *arguments)
+        process = self.start('run', '-j', '10', '--json', *arguments, **more)
         process.stdin.write(''.join(command + '\n' for command in commands).encode())
         process.stdin.close()
         for _ in range(len(commands) if ready is None else ready):
@@ -80,18 +100,57 @@ class Stop(evptool.ToolTest):
 
     def test_timeout_with_unreaped_orphans(self):
         """Nobody reaps orphans, as in a container: what is dead is not waited for, though its group has it still."""
-        libc = ctypes.CDLL(None)
         script = f'sleep 1000 & exec {CHILD} ignore 15'
         for limit in ('0.5', '3', '20'):
-            # orphans come to the tool itself (PR_SET_CHILD_SUBREAPER)
             result = self.evp('run', '--json', '--timeout', limit, commands=[f'sh -c {shlex.quote(script)}'],
-                              preexec_fn=lambda: libc.prctl(36, 1, 0, 0, 0))
+                              preexec_fn=take_orphans)
             line, = result.objects()
             # otherwise it was not ready to ignore anything
             if line['returncode'] == -signal.SIGKILL:
                 break
         self.assertEqual((line['returncode'], line['timed_out']), (-signal.SIGKILL, True))
         self.assertEqual(result.status, 1)
+
+    def test_interrupt_with_dead_orphans(self):
+        """All have ended when they were told to: that is seen before the time is over that others are given."""
+        for _ in range(10):
+            with tempfile.TemporaryDirectory() as folder:
+                path = f'{folder}/fifo'
+                os.mkfifo(path)
+                fifo = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                self.addCleanup(os.close, fifo)
+                script = f'trap "" TERM; echo ready; read line <{shlex.quote(path)}; exit 7'
+                waiting = f'sh -c {shlex.quote(script)}'
+                process = self.start_ready(commands=[waiting, PARENT], preexec_fn=take_orphans)
+                process.send_signal(signal.SIGINT)
+                line = json.loads(process.stdout.readline())
+                self.assertEqual((line['command'], line['returncode']), (PARENT, -signal.SIGTERM))
+                # who is told that now, and was started first, has been killed if the other was not seen to be dead
+                os.write(fifo, b'\n')
+                returncode = self.finish(process, 130)[waiting]['returncode']
+            # on a slow machine the time may be over all the same
+            if returncode == 7:
+                break
+        self.assertEqual(returncode, 7)
+
+    @unittest.skipUnless(HAS_GROUPS, 'this kernel does not know process groups that have lost their leader')
+    def test_interrupt_with_living_orphans(self):
+        """Among the dead that nobody reaps there is one who lives; one of a process that has lost its first thread."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = f'{folder}/fifo'
+            os.mkfifo(path)
+            thread = shlex.join([sys.executable, '-c', THREAD, path])
+            scripts = [f'{CHILD} pause & {ORPHANING}', f'{CHILD} pause & {thread} & echo ready; exec {CHILD} pause']
+            commands = [f'sh -c {shlex.quote(script)}' for script in scripts]
+            fifo = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self.addCleanup(os.close, fifo)
+            process = self.start_ready(commands=commands, ready=3, preexec_fn=take_orphans)
+            process.send_signal(signal.SIGINT)
+            results = self.finish(process, 130)
+            self.assertEqual({line['returncode'] for line in results.values()}, {-signal.SIGTERM})
+            # it has been closed: /proc does not tell what a process without its first thread descends from
+            self.assertTrue(select.select([fifo], [], [], evptool.DEADLINE)[0])
+            self.assertEqual(os.read(fifo, 1), b'')
 
     def test_timeout_and_success(self):
         """What took too long has failed, also if it then ends as if nothing were."""
@@ -183,9 +242,8 @@ class Stop(evptool.ToolTest):
 
     def test_interrupt_with_unreaped_orphans(self):
         """Nor is it waited for after Ctrl-C."""
-        libc = ctypes.CDLL(None)
         command = f'sh -c {shlex.quote(f"sleep 1000 & exec {CHILD} ignore 15")}'
-        process = self.start('run', '--json', preexec_fn=lambda: libc.prctl(36, 1, 0, 0, 0))
+        process = self.start('run', '--json', preexec_fn=take_orphans)
         process.stdin.write(f'{command}\n'.encode())
         process.stdin.close()
         self.assertEqual(process.stderr.readline(), b'ready\n')
