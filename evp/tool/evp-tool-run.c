@@ -323,7 +323,14 @@ run_output_failed_cb (int      error_number,
   self->output_failed = TRUE;
   /* a reader that has seen enough is no reason for a message */
   if (error_number != EPIPE)
-    evp_tool_error (_("Cannot write the output: %s"), g_strerror (error_number));
+    {
+      g_autofree char *message = g_strdup_printf (_("Cannot write the output: %s"), g_strerror (error_number));
+      g_autofree char *line = g_strdup_printf ("evp: %s\n", message);
+      g_autofree char *text = evp_tool_to_locale (line);
+
+      /* not evp_tool_error(), which waits for a terminal that Ctrl-S has stopped, and we with it */
+      evp_tool_sink_print (self->err, text);
+    }
   run_stop (self);
 }
 

@@ -368,6 +368,31 @@ class Terminal(evptool.ToolTest):
                 self.assertEqual(screen.lines[-1], '')
                 self.assertLessEqual(set(''.join(screen.lines)), {'x'})
 
+    def test_frozen_and_full_disk(self):
+        """That the output cannot be written is not told to such a terminal before what runs is told to end."""
+        master, slave = self.open_terminal()
+        termios.tcflow(slave, termios.TCOOFF)
+        with tempfile.TemporaryDirectory() as folder, open('/dev/full', 'wb') as full:
+            for name in ('life', 'go'):
+                os.mkfifo(f'{folder}/{name}')
+            life = os.open(f'{folder}/life', os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self.addCleanup(os.close, life)
+            go = os.open(f'{folder}/go', os.O_RDWR | os.O_CLOEXEC)
+            self.addCleanup(os.close, go)
+            process = self.start('run', '--json', '-j', '2', stdout=full, stderr=slave, cwd=folder)
+            process.stdin.write(f"""sh -c 'exec >life; echo begun; exec "$0" pause' {CHILD}\n"""
+                                "sh -c 'read line <go'\n".encode())
+            process.stdin.close()
+            for expected in (b'begun\n', b''):
+                self.assertTrue(select.select([life], [], [], evptool.DEADLINE)[0])
+                self.assertEqual(os.read(life, 100), expected)
+                os.write(go, b'\n')
+        self.assertIsNone(process.poll())
+        termios.tcflow(slave, termios.TCOON)
+        os.close(slave)
+        self.assertIn('No space left on device', self.read_all(master))
+        self.assertEqual(process.wait(timeout=evptool.DEADLINE), 1)
+
     def test_columns(self):
         """Columns stand below each other, also with wide characters and in other languages."""
         for language in ('', 'ja', 'id') if evptool.LOCALES else ('',):
