@@ -94,7 +94,12 @@ evp_tool_to_locale (const char *text)
   char *converted = NULL;
 
   if (!g_get_charset (&charset))
-    converted = g_convert_with_fallback (text, -1, charset, "UTF-8", "?", NULL, NULL, NULL);
+    {
+      /* CHARSET may say more, to iconv(): GLib has "?" for what is not known, and with //IGNORE reads beyond the end */
+      g_autofree char *name = g_strndup (charset, strcspn (charset, "/"));
+
+      converted = g_convert_with_fallback (text, -1, name, "UTF-8", "?", NULL, NULL, NULL);
+    }
   return converted != NULL ? converted : g_strdup (text);
 }
 
@@ -273,6 +278,16 @@ print_cb (const char *text)
     exit_unwritten (failure);
 }
 
+static void
+print_error_cb (const char *text)
+{
+  g_autofree char *converted = evp_tool_to_locale (text);
+
+  /* there is nobody to tell that it cannot be written */
+  (void) fputs (converted, stderr);
+  (void) fflush (stderr);
+}
+
 static int
 run_command (int    argc,
              char **argv)
@@ -317,6 +332,7 @@ main (int    argc,
   g_set_prgname ("evp");
 
   g_set_print_handler (print_cb);
+  g_set_printerr_handler (print_error_cb);
 
   return run_command (argc, argv);
 }

@@ -144,6 +144,12 @@ class Languages(evptool.ToolTest):
                 other_table = self.evp('run', env=other, commands=['true'])
                 self.assertEqual(other_table.out.splitlines()[-1],
                                  table.out.decode().splitlines()[-1].encode(charset, 'replace'))
+                # what one may say to iconv() is not said by GLib, which does not expect what comes of it
+                for arguments in (('bench', '--help'), ('run', '--nonsense')):
+                    plain = self.evp(*arguments, env=other)
+                    self.assertIn('evp', (plain.out + plain.err).decode(charset))
+                    more = self.evp(*arguments, env={**other, 'CHARSET': f'{charset}//IGNORE'})
+                    self.assertEqual((more.status, more.out, more.err), (plain.status, plain.out, plain.err))
 
 
 if __name__ == '__main__':
