@@ -908,13 +908,6 @@ test_idle (Fixture      *f,
 
 typedef void (*TestFunc) (Fixture *, gconstpointer);
 
-static void
-run_test (Fixture      *f,
-          gconstpointer data)
-{
-  evp_test_run_case_in_loop (f->loop, (GTestFixtureFunc) data, f);
-}
-
 int
 main (int    argc,
       char **argv)
@@ -949,7 +942,7 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/evp/loop/pipe-stream/%s", tests[i].name);
 
-      g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, run_test, tear_down);
+      g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, (TestFunc) evp_test_case_in_loop, tear_down);
     }
   g_test_add_func ("/evp/loop/pipe-stream/loop-closed", test_loop_closed);
   return g_test_run ();

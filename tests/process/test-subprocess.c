@@ -1252,13 +1252,6 @@ test_closed_loop (Fixture      *f,
 
 typedef void (*TestFunc) (Fixture *, gconstpointer);
 
-static void
-run_test (Fixture      *f,
-          gconstpointer data)
-{
-  evp_test_run_case_in_loop (f->loop, (GTestFixtureFunc) data, f);
-}
-
 int
 main (int    argc,
       char **argv)
@@ -1312,7 +1305,7 @@ main (int    argc,
       g_autofree char *path = g_strdup_printf ("/evp/process/sub-process/%s", tests[i].name);
 
       g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up,
-                  tests[i].outside ? tests[i].func : run_test, tear_down);
+                  tests[i].outside ? tests[i].func : (TestFunc) evp_test_case_in_loop, tear_down);
     }
   return g_test_run ();
 }

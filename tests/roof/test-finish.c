@@ -226,12 +226,7 @@ test_child (Fixture      *f,
   evp_child_watcher_close (watcher);
 }
 
-static void
-run_case (Fixture      *f,
-          gconstpointer data)
-{
-  evp_test_run_case_in_loop (f->loop, (GTestFixtureFunc) data, f);
-}
+typedef void (*TestFunc) (Fixture *, gconstpointer);
 
 int
 main (int    argc,
@@ -240,19 +235,20 @@ main (int    argc,
   static const struct
   {
     const char *path;
-    GTestFixtureFunc test;
+    TestFunc test;
   } cases[] = {
-    { "/evp/roof/finish/sockets", (GTestFixtureFunc) test_sockets },
-    { "/evp/roof/finish/files", (GTestFixtureFunc) test_files },
-    { "/evp/roof/finish/loop", (GTestFixtureFunc) test_loop },
-    { "/evp/roof/finish/server", (GTestFixtureFunc) test_server },
-    { "/evp/roof/finish/datagrams", (GTestFixtureFunc) test_datagrams },
-    { "/evp/roof/finish/child", (GTestFixtureFunc) test_child },
+    { "/evp/roof/finish/sockets", test_sockets },
+    { "/evp/roof/finish/files", test_files },
+    { "/evp/roof/finish/loop", test_loop },
+    { "/evp/roof/finish/server", test_server },
+    { "/evp/roof/finish/datagrams", test_datagrams },
+    { "/evp/roof/finish/child", test_child },
   };
 
   g_test_init (&argc, &argv, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    g_test_add (cases[i].path, Fixture, cases[i].test, set_up, run_case, tear_down);
+    g_test_add (cases[i].path, Fixture, (gconstpointer) cases[i].test, set_up, (TestFunc) evp_test_case_in_loop,
+                tear_down);
   return g_test_run ();
 }

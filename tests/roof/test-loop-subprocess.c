@@ -283,13 +283,6 @@ test_adopted (void)
 
 typedef void (*TestFunc) (Fixture *, gconstpointer);
 
-static void
-run_test (Fixture      *f,
-          gconstpointer data)
-{
-  evp_test_run_case_in_loop (f->loop, (GTestFixtureFunc) data, f);
-}
-
 int
 main (int    argc,
       char **argv)
@@ -310,7 +303,7 @@ main (int    argc,
     {
       g_autofree char *path = g_strdup_printf ("/evp/roof/loop-subprocess/%s", tests[i].name);
 
-      g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, run_test, tear_down);
+      g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, (TestFunc) evp_test_case_in_loop, tear_down);
     }
   g_test_add ("/evp/roof/loop-subprocess/before-running", Fixture, NULL, set_up, test_before_running, tear_down);
   g_test_add_func ("/evp/roof/loop-subprocess/adopted", test_adopted);

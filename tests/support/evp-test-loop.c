@@ -88,6 +88,15 @@ evp_test_run_case_in_loop (EvpAbstractEventLoop *loop,
 }
 
 void
+evp_test_case_in_loop (gpointer      fixture,
+                       gconstpointer test)
+{
+  EvpAbstractEventLoop **loop = fixture;
+
+  evp_test_run_case_in_loop (*loop, (GTestFixtureFunc) test, fixture);
+}
+
+void
 evp_test_ready_cb (GObject      *source,
                    GAsyncResult *result,
                    gpointer      user_data)

@@ -27,6 +27,10 @@ void          evp_test_run_case_in_loop
                                    (EvpAbstractEventLoop *loop,
                                     GTestFixtureFunc      test,
                                     gpointer              fixture);
+/* The same as a case of g_test_add() itself: its data is the body, and the loop the fixture's first member. */
+void          evp_test_case_in_loop
+                                   (gpointer              fixture,
+                                    gconstpointer         test);
 
 /* A GAsyncResult to come. Its address is the user_data of evp_test_ready_cb(). */
 typedef struct
