@@ -20,7 +20,8 @@ GInputStream *evp_pipe_input_stream_new            (EvpAbstractEventLoop *loop,
 gboolean      evp_pipe_input_stream_get_ended      (EvpPipeInputStream   *self);
 void          evp_pipe_input_stream_set_ended_func (EvpPipeInputStream   *self,
                                                     EvpPipeEndedFunc      func,
-                                                    gpointer              data);
+                                                    gpointer              data,
+                                                    GDestroyNotify        destroy);
 /* Closes the descriptor at once; a pending read fails with G_IO_ERROR_CLOSED. */
 void          evp_pipe_input_stream_abort          (EvpPipeInputStream   *self);
 

@@ -166,9 +166,10 @@ evp_pipe_input_stream_get_ended (EvpPipeInputStream *self)
 void
 evp_pipe_input_stream_set_ended_func (EvpPipeInputStream *self,
                                       EvpPipeEndedFunc    func,
-                                      gpointer            data)
+                                      gpointer            data,
+                                      GDestroyNotify      destroy)
 {
-  evp_pipe_stream_set_ended_func (&self->base, func, data);
+  evp_pipe_stream_set_ended_func (&self->base, func, data, destroy);
 }
 
 void

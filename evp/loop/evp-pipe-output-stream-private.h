@@ -21,7 +21,8 @@ gboolean       evp_pipe_output_stream_get_ended      (EvpPipeOutputStream  *self
 /* Called once, when writing has failed or the stream has been closed. */
 void           evp_pipe_output_stream_set_ended_func (EvpPipeOutputStream  *self,
                                                       EvpPipeEndedFunc      func,
-                                                      gpointer              data);
+                                                      gpointer              data,
+                                                      GDestroyNotify        destroy);
 /* Also notices that the reader has gone while nothing is being written. */
 void           evp_pipe_output_stream_watch_hang_up  (EvpPipeOutputStream  *self);
 void           evp_pipe_output_stream_ignore_hang_up (EvpPipeOutputStream  *self);

@@ -166,9 +166,10 @@ evp_pipe_output_stream_get_ended (EvpPipeOutputStream *self)
 void
 evp_pipe_output_stream_set_ended_func (EvpPipeOutputStream *self,
                                        EvpPipeEndedFunc     func,
-                                       gpointer             data)
+                                       gpointer             data,
+                                       GDestroyNotify       destroy)
 {
-  evp_pipe_stream_set_ended_func (&self->base, func, data);
+  evp_pipe_stream_set_ended_func (&self->base, func, data, destroy);
 }
 
 void

@@ -53,6 +53,9 @@ void                  evp_pipe_stop_waiting
                                            (EvpPipe              *self);
 void                  evp_pipe_close       (EvpPipe              *self);
 
+/* Whether the loop has, or had, the descriptor: then it is closed in the loop's thread. From any thread. */
+gboolean              evp_pipe_was_watched (EvpPipe              *self);
+
 /* The number of bytes, -1 with @error, or EVP_PIPE_WOULD_BLOCK. */
 gssize                evp_pipe_read        (EvpPipe              *self,
                                             void                 *buffer,

@@ -32,6 +32,7 @@ typedef struct
   gboolean ended;
   EvpPipeEndedFunc ended_func; /* atomic: set and cleared in the loop's thread */
   gpointer ended_data;
+  GDestroyNotify ended_destroy;
 } EvpPipeStream;
 
 /* Takes the descriptor, which must be in non-blocking mode. */
@@ -43,7 +44,8 @@ void     evp_pipe_stream_init                 (EvpPipeStream       *self,
 void     evp_pipe_stream_clear                (EvpPipeStream       *self);
 void     evp_pipe_stream_set_ended_func       (EvpPipeStream       *self,
                                                EvpPipeEndedFunc     func,
-                                               gpointer             data);
+                                               gpointer             data,
+                                               GDestroyNotify       destroy);
 void     evp_pipe_stream_end                  (EvpPipeStream       *self);
 /* Takes note that the reader has gone while nothing is being written. */
 void     evp_pipe_stream_watch_hang_up        (EvpPipeStream       *self);

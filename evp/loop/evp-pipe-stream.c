@@ -67,23 +67,32 @@ evp_pipe_stream_cancel_cb (EvpLoopTask *task,
                                   "%s", _("Operation was cancelled"));
 }
 
-/* Whether somebody in the thread of the loop has to hear of the end, and this is another one. */
+/* Whether somebody in the thread of the loop has to hear of the end. */
+static gboolean
+evp_pipe_stream_has_listener (EvpPipeStream *self)
+{
+  return g_atomic_pointer_get (&self->ended_func) != NULL;
+}
+
 static gboolean
 evp_pipe_stream_is_elsewhere (EvpPipeStream *self)
 {
-  return g_atomic_pointer_get (&self->ended_func) != NULL
-         && !evp_loop_is_local_thread (evp_pipe_get_loop (self->pipe), self->thread);
+  return !evp_loop_is_local_thread (evp_pipe_get_loop (self->pipe), self->thread);
 }
 
 static void
 evp_pipe_stream_end_now (EvpPipeStream *self)
 {
   EvpPipeEndedFunc func = self->ended_func;
+  gpointer data = self->ended_data;
+  GDestroyNotify destroy = g_steal_pointer (&self->ended_destroy);
 
   g_atomic_pointer_set (&self->ended_func, NULL);
   self->ended = TRUE;
   if (func != NULL)
-    func (self->ended_data);
+    func (data);
+  if (destroy != NULL)
+    destroy (data);
 }
 
 static void
@@ -158,6 +167,7 @@ evp_pipe_stream_init (EvpPipeStream        *self,
 void
 evp_pipe_stream_clear (EvpPipeStream *self)
 {
+  evp_pipe_stream_set_ended_func (self, NULL, NULL, NULL);
   g_clear_object (&self->task);
   g_clear_pointer (&self->pipe, evp_pipe_unref);
 }
@@ -165,18 +175,22 @@ evp_pipe_stream_clear (EvpPipeStream *self)
 void
 evp_pipe_stream_set_ended_func (EvpPipeStream   *self,
                                 EvpPipeEndedFunc func,
-                                gpointer         data)
+                                gpointer         data,
+                                GDestroyNotify   destroy)
 {
   if (func == NULL)
     evp_pipe_stream_ignore_hang_up (self);
+  if (self->ended_destroy != NULL)
+    self->ended_destroy (self->ended_data);
   self->ended_data = data;
+  self->ended_destroy = destroy;
   g_atomic_pointer_set (&self->ended_func, self->ended ? NULL : func);
 }
 
 void
 evp_pipe_stream_end (EvpPipeStream *self)
 {
-  if (evp_pipe_stream_is_elsewhere (self))
+  if (evp_pipe_stream_has_listener (self) && evp_pipe_stream_is_elsewhere (self))
     evp_pipe_stream_post (self, evp_pipe_stream_end_and_unref);
   else
     evp_pipe_stream_end_now (self);
@@ -292,8 +306,11 @@ evp_pipe_stream_create_source (EvpPipeStream *self,
 void
 evp_pipe_stream_close (EvpPipeStream *self)
 {
-  /* the loop's thread may be looking for a hang-up just now, of a descriptor that must be open for that */
-  if (evp_pipe_stream_is_elsewhere (self))
+  /* the loop's thread may be in the middle of it, and must have let go of the descriptor before that is closed */
+  if ((evp_pipe_stream_has_listener (self)
+       || (self->pipe != NULL && evp_pipe_was_watched (self->pipe)
+           && !evp_event_loop_is_closed (evp_pipe_get_loop (self->pipe))))
+      && evp_pipe_stream_is_elsewhere (self))
     evp_pipe_stream_post (self, evp_pipe_stream_close_and_unref);
   else
     evp_pipe_stream_close_now (self);

@@ -37,7 +37,7 @@ struct _EvpPipe
   int fd;
   EvpPipeWatch *watch; /* NULL: not registered */
   GSource *source;     /* for loops that watch no descriptors; belongs to `watch` */
-  GThread *thread;     /* where `watch` was registered */
+  GThread *thread;     /* where `watch` was registered last; atomic, for evp_pipe_was_watched() */
   gboolean waiting;
 };
 
@@ -182,7 +182,7 @@ evp_pipe_register (EvpPipe *self,
         }
     }
   self->watch = watch;
-  self->thread = g_thread_self ();
+  g_atomic_pointer_set (&self->thread, g_thread_self ());
   return TRUE;
 }
 
@@ -295,6 +295,12 @@ evp_pipe_close (EvpPipe *self)
                                               (GDestroyNotify) evp_pipe_unref, NULL))
     return;
   evp_pipe_close_now (self);
+}
+
+gboolean
+evp_pipe_was_watched (EvpPipe *self)
+{
+  return g_atomic_pointer_get (&self->thread) != NULL;
 }
 
 gssize

@@ -7,6 +7,7 @@
 #include "evp/base/evp-debug-private.h"
 #include "evp/base/evp-error-private.h"
 #include "evp/base/evp-i18n-private.h"
+#include "evp/loop/evp-loop-post-private.h"
 #include "evp/loop/evp-pipe-input-stream-private.h"
 #include "evp/loop/evp-pipe-output-stream-private.h"
 #include "evp/os/evp-os-fd-private.h"
@@ -92,6 +93,7 @@ struct _EvpSubprocess
   GPid pid;                   /* 0: none */
   EvpSharedFd *pidfd;         /* the watcher may have it too; (owned) (nullable) */
   guint generation;           /* of the process whose child it is */
+  GThread *thread;            /* where it was made: the loop's, when nobody runs that */
 
   GOutputStream *stdin_stream;
   GInputStream *output_streams[2]; /* stdout, stderr */
@@ -181,10 +183,26 @@ evp_subprocess_check_closed (EvpSubprocess *self)
     }
 }
 
+/* What the streams know of the child, which may be dropped on another thread while one of them ends. */
 static void
-evp_subprocess_pipe_ended_cb (gpointer data)
+evp_subprocess_link_clear (gpointer link)
 {
-  evp_subprocess_check_closed (data);
+  g_weak_ref_clear (link);
+}
+
+static void
+evp_subprocess_link_unref (gpointer link)
+{
+  g_atomic_rc_box_release_full (link, evp_subprocess_link_clear);
+}
+
+static void
+evp_subprocess_pipe_ended_cb (gpointer link)
+{
+  g_autoptr (EvpSubprocess) self = g_weak_ref_get (link);
+
+  if (self != NULL)
+    evp_subprocess_check_closed (self);
 }
 
 static void
@@ -367,6 +385,17 @@ evp_subprocess_deliver_signal (EvpSubprocess *self,
   return kill (self->pid, signum) < 0 ? errno : 0;
 }
 
+/* The streams live on with those who use them. On another thread they are left alone: they find out. */
+static void
+evp_subprocess_unlink_pipes (EvpSubprocess *self)
+{
+  if (self->stdin_stream != NULL)
+    evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream), NULL, NULL, NULL);
+  for (int i = 0; i < 2; i++)
+    if (self->output_streams[i] != NULL)
+      evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (self->output_streams[i]), NULL, NULL, NULL);
+}
+
 static void
 evp_subprocess_dispose (GObject *object)
 {
@@ -380,15 +409,12 @@ evp_subprocess_dispose (GObject *object)
                           "is closed"), (int) self->pid);
       evp_subprocess_close (self);
     }
-  if (self->stdin_stream != NULL)
-    evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream), NULL, NULL);
+  if (self->loop != NULL
+      && (evp_event_loop_is_closed (self->loop) || evp_loop_is_local_thread (self->loop, self->thread)))
+    evp_subprocess_unlink_pipes (self);
   g_clear_object (&self->stdin_stream);
   for (int i = 0; i < 2; i++)
-    {
-      if (self->output_streams[i] != NULL)
-        evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (self->output_streams[i]), NULL, NULL);
-      g_clear_object (&self->output_streams[i]);
-    }
+    g_clear_object (&self->output_streams[i]);
 
   G_OBJECT_CLASS (evp_subprocess_parent_class)->dispose (object);
 }
@@ -529,6 +555,7 @@ static void
 evp_subprocess_init (EvpSubprocess *self)
 {
   self->generation = evp_os_fork_generation ();
+  self->thread = g_thread_self ();
   self->returncode = EVP_RETURNCODE_NONE;
   self->outcome.cpu_time = -1.0;
 }
@@ -555,20 +582,29 @@ evp_subprocess_take_pipes (EvpSubprocess *self,
                            int            stderr_fd)
 {
   const int output_fds[2] = { stdout_fd, stderr_fd };
+  GWeakRef *link;
+
+  if (stdin_fd < 0 && stdout_fd < 0 && stderr_fd < 0)
+    return;
+  link = g_atomic_rc_box_new (GWeakRef);
+  g_weak_ref_init (link, self);
 
   if (stdin_fd >= 0)
     {
       self->stdin_stream = evp_pipe_output_stream_new (self->loop, stdin_fd);
       evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (self->stdin_stream),
-                                             evp_subprocess_pipe_ended_cb, self);
+                                             evp_subprocess_pipe_ended_cb, g_atomic_rc_box_acquire (link),
+                                             evp_subprocess_link_unref);
     }
   for (int i = 0; i < 2; i++)
     if (output_fds[i] >= 0)
       {
         self->output_streams[i] = evp_pipe_input_stream_new (self->loop, output_fds[i]);
         evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (self->output_streams[i]),
-                                              evp_subprocess_pipe_ended_cb, self);
+                                              evp_subprocess_pipe_ended_cb, g_atomic_rc_box_acquire (link),
+                                              evp_subprocess_link_unref);
       }
+  evp_subprocess_link_unref (link);
 }
 
 gboolean

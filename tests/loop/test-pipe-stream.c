@@ -577,14 +577,14 @@ test_ends_elsewhere (Fixture      *f,
       if (i == 0)
         {
           in = evp_pipe_input_stream_new (f->loop, fds[0]);
-          evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (in), ended_cb, &ended);
+          evp_pipe_input_stream_set_ended_func (EVP_PIPE_INPUT_STREAM (in), ended_cb, &ended, NULL);
           close (fds[1]);
           g_thread_join (g_thread_new ("read", read_end_thread, in));
         }
       else
         {
           out = evp_pipe_output_stream_new (f->loop, fds[1]);
-          evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (out), ended_cb, &ended);
+          evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (out), ended_cb, &ended, NULL);
           if (i >= 2)
             evp_pipe_output_stream_watch_hang_up (EVP_PIPE_OUTPUT_STREAM (out));
           if (i != 2) /* a watch is about to find that */
@@ -837,6 +837,84 @@ test_released_elsewhere (Fixture      *f,
   close (fds[1]);
 }
 
+/* A selector in whose unregister() another thread drops a stream, and waits for that. */
+typedef struct
+{
+  EvpPollSelector parent_instance;
+  GInputStream *stream;
+  int fd;
+} DroppingSelector;
+
+typedef EvpPollSelectorClass DroppingSelectorClass;
+
+static GType dropping_selector_get_type (void);
+
+G_DEFINE_TYPE (DroppingSelector, dropping_selector, EVP_TYPE_POLL_SELECTOR)
+
+static gboolean
+dropping_selector_unregister (EvpSelector *selector,
+                              int          fd,
+                              GError     **error)
+{
+  DroppingSelector *self = (DroppingSelector *) selector;
+
+  if (self->stream != NULL)
+    {
+      self->fd = fd;
+      g_thread_join (g_thread_new ("collector", unref_thread, g_steal_pointer (&self->stream)));
+      g_assert_cmpint (fcntl (fd, F_GETFD), !=, -1);
+    }
+  return EVP_SELECTOR_CLASS (dropping_selector_parent_class)->unregister (selector, fd, error);
+}
+
+static void
+dropping_selector_class_init (DroppingSelectorClass *klass)
+{
+  EVP_SELECTOR_CLASS (klass)->unregister = dropping_selector_unregister;
+}
+
+static void
+dropping_selector_init (DroppingSelector *self)
+{
+}
+
+/* The loop is about to let go of a descriptor, and the last user of its stream does so at the same moment. */
+/* Rules: T-15, F-11 */
+static void
+test_released_in_middle (void)
+{
+  g_autoptr (EvpTestDeadline) deadline = evp_test_deadline_start (60, "a stream dropped in the middle of it");
+  EvpTestLeaks leaks = evp_test_leaks_begin ();
+  g_autoptr (GError) error = NULL;
+  DroppingSelector *selector = g_object_new (dropping_selector_get_type (), NULL);
+  Fixture f = { evp_selector_event_loop_new (EVP_SELECTOR (selector), NULL, &error) };
+  GInputStream *in;
+  char buffer[8];
+  int fds[2];
+
+  g_assert_no_error (error);
+  make_pipe (fds);
+  in = reader (&f, fds[0]);
+  evp_event_loop_call_soon (f.loop, post_write_cb, GINT_TO_POINTER (fds[1]), NULL, NULL);
+  g_assert_cmpint (read_sync_async (&f, in, buffer, sizeof buffer, NULL, &error), ==, 5);
+  g_assert_no_error (error);
+  /* nobody waits for this */
+  put (fds[1], "more");
+  selector->stream = in;
+  while (selector->stream != NULL)
+    evp_test_run_ready (f.loop);
+  g_assert_cmpint (selector->fd, ==, fds[0]);
+  evp_test_run_ready (f.loop);
+  g_assert_cmpint (fcntl (fds[0], F_GETFD), ==, -1);
+  close (fds[1]);
+
+  evp_event_loop_close (f.loop, &error);
+  g_assert_no_error (error);
+  g_assert_finalize_object (f.loop);
+  g_assert_finalize_object (selector);
+  evp_test_leaks_check (&leaks);
+}
+
 static void
 nested_read_cb (GObject      *source,
                 GAsyncResult *result,
@@ -945,5 +1023,6 @@ main (int    argc,
       g_test_add (path, Fixture, (gconstpointer) tests[i].func, set_up, (TestFunc) evp_test_case_in_loop, tear_down);
     }
   g_test_add_func ("/evp/loop/pipe-stream/loop-closed", test_loop_closed);
+  g_test_add_func ("/evp/loop/pipe-stream/released-in-middle", test_released_in_middle);
   return g_test_run ();
 }

@@ -792,6 +792,42 @@ test_communicate_outside (Fixture      *f,
     }
 }
 
+static gpointer
+collect_thread (gpointer child)
+{
+  g_object_unref (child);
+  return NULL;
+}
+
+/* As a garbage collector does it, while one of the streams, which somebody else has, comes to its end. */
+/* Rules: Q-8 */
+static void
+test_dropped_elsewhere (Fixture      *f,
+                        gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+
+  for (int i = 0; i < 10; i++)
+    {
+      EvpSubprocess *child = evp_test_start (f->loop, f->watcher, options, NULL, "echo", "x", NULL);
+      g_autoptr (GInputStream) out = g_object_ref (evp_subprocess_get_stdout (child));
+      g_autoptr (GError) error = NULL;
+      GThread *thread;
+      char buffer[8];
+
+      g_assert_cmpint (evp_test_wait (f->loop, child, NULL), ==, 0);
+      evp_test_run_ready (f->loop); /* the watcher has forgotten it */
+      thread = g_thread_new ("collector", collect_thread, child);
+      while (g_pollable_input_stream_read_nonblocking (G_POLLABLE_INPUT_STREAM (out), buffer, sizeof buffer,
+                                                       NULL, &error) > 0)
+        ;
+      g_assert_no_error (error);
+      g_thread_join (thread);
+      evp_test_run_ready (f->loop);
+    }
+}
+
 /* Rules */
 static void
 test_communicate_cancelled (Fixture      *f,
@@ -1289,6 +1325,7 @@ main (int    argc,
     { "closed-is-quiet", test_closed_is_quiet, FALSE },
     { "empty-object", test_empty_object, FALSE },
     { "interop", test_interop, FALSE },
+    { "dropped-elsewhere", test_dropped_elsewhere, FALSE },
     { "communicate-outside", test_communicate_outside, TRUE },
     { "threads", test_threads, TRUE },
     { "loop-closed-while-starting", test_loop_closed_while_starting, TRUE },
