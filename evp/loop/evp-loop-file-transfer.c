@@ -39,6 +39,7 @@ struct _EvpFileTransfer
   gatomicrefcount ref_count;
   EvpAbstractEventLoop *loop;
   char *path;               /* NULL: GIO does it */
+  GFile *file;              /* then */
   EvpFileTransferFunc work; /* for the thread */
   EvpFileTransferFunc next; /* what follows, on the loop's thread */
 
@@ -96,6 +97,7 @@ transfer_unref (gpointer data)
   g_free (self->target);
   g_free (self->buffer);
   g_free (self->path);
+  g_clear_object (&self->file);
   g_object_unref (self->loop);
   g_free (self);
 }
@@ -692,20 +694,29 @@ elsewhere_saved_cb (GObject      *source,
 }
 
 static void
-transfer_elsewhere (EvpFileTransfer *self,
-                    GFile           *file)
+transfer_elsewhere_cb (gpointer data)
 {
-  GMainContext *context = evp_event_loop_dup_main_context (self->loop);
-  GCancellable *cancellable = evp_loop_task_get_cancellable (self->task);
+  EvpFileTransfer *self = data;
+  g_autoptr (GMainContext) context = evp_event_loop_dup_main_context (self->loop);
+  GCancellable *cancellable;
 
+  if (self->task == NULL)
+    return;
+  /* g_main_context_invoke() on another thread may have the context for a moment, while the loop does not run */
+  if (!g_main_context_acquire (context))
+    {
+      evp_event_loop_call_soon_threadsafe (self->loop, transfer_elsewhere_cb, transfer_ref (self), transfer_unref, NULL);
+      return;
+    }
+  cancellable = evp_loop_task_get_cancellable (self->task);
   g_main_context_push_thread_default (context);
   if (self->bytes != NULL)
-    g_file_replace_contents_bytes_async (file, self->bytes, NULL, FALSE, G_FILE_CREATE_NONE, cancellable,
+    g_file_replace_contents_bytes_async (self->file, self->bytes, NULL, FALSE, G_FILE_CREATE_NONE, cancellable,
                                          elsewhere_saved_cb, transfer_ref (self));
   else
-    g_file_load_bytes_async (file, cancellable, elsewhere_loaded_cb, transfer_ref (self));
+    g_file_load_bytes_async (self->file, cancellable, elsewhere_loaded_cb, transfer_ref (self));
   g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
+  g_main_context_release (context);
 }
 
 static void
@@ -736,7 +747,10 @@ start (EvpProactorEventLoop *self,
 
   transfer = transfer_new (self, file, bytes, task);
   if (transfer->path == NULL)
-    transfer_elsewhere (transfer, file);
+    {
+      transfer->file = g_object_ref (file);
+      transfer_elsewhere_cb (transfer);
+    }
   else if (bytes != NULL)
     do_on_thread (transfer, open_to_save, save_opened);
   else

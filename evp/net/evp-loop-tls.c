@@ -143,19 +143,31 @@ evp_tls_handshake_cb (GObject      *source,
   evp_tls_handshake_complete (evp_tls_handshake_of (source), error);
 }
 
+static gboolean evp_tls_handshake_begin_cb (gpointer user_data);
+
 static void
 evp_tls_handshake_begin (EvpTlsHandshake *self)
 {
+  /* g_main_context_invoke() on another thread may have the context for a moment, while the loop does not run */
+  if (!g_main_context_acquire (self->context))
+    {
+      self->waiting = g_idle_source_new ();
+      g_source_set_priority (self->waiting, G_PRIORITY_DEFAULT);
+      g_source_set_callback (self->waiting, evp_tls_handshake_begin_cb, g_object_ref (self->connection), g_object_unref);
+      g_source_set_static_name (self->waiting, "[evp] a TLS handshake begins");
+      g_source_attach (self->waiting, self->context);
+      return;
+    }
   /* the result, and questions about certificates, come back through this context */
   g_main_context_push_thread_default (self->context);
   g_tls_connection_handshake_async (self->connection, G_PRIORITY_DEFAULT, self->cancellable,
                                     evp_tls_handshake_cb, NULL);
   g_main_context_pop_thread_default (self->context);
+  g_main_context_release (self->context);
 }
 
 static gboolean
-evp_tls_handshake_readable_cb (GObject *stream,
-                               gpointer user_data)
+evp_tls_handshake_begin_cb (gpointer user_data)
 {
   EvpTlsHandshake *self = evp_tls_handshake_of (user_data);
   GError *error = NULL;
@@ -166,6 +178,13 @@ evp_tls_handshake_readable_cb (GObject *stream,
   else
     evp_tls_handshake_begin (self);
   return G_SOURCE_REMOVE;
+}
+
+static gboolean
+evp_tls_handshake_readable_cb (GObject *stream,
+                               gpointer user_data)
+{
+  return evp_tls_handshake_begin_cb (user_data);
 }
 
 /*

@@ -30,6 +30,7 @@ typedef struct _EvpCommunicate
   GBytes *input;
   EvpCommunicateOutput outputs[2];
   guint pending;
+  gboolean put_off; /* the input has not begun, as another thread had the context */
   GError *error;
 } EvpCommunicate;
 
@@ -163,6 +164,65 @@ evp_communicate_written_cb (GObject      *source,
   evp_communicate_end_operation (self);
 }
 
+/* The part that GIO has its hands in. */
+static void
+evp_communicate_begin_input (EvpCommunicate *self)
+{
+  GOutputStream *stdin_stream = evp_subprocess_get_stdin (self->process);
+  gsize size;
+  const void *data;
+
+  if (self->input == NULL)
+    {
+      evp_communicate_close_stdin (self);
+      return;
+    }
+  data = g_bytes_get_data (self->input, &size);
+  self->pending++;
+  evp_communicate_push_context (self);
+  g_output_stream_write_all_async (stdin_stream, data, size, G_PRIORITY_DEFAULT,
+                                   self->cancellable, evp_communicate_written_cb, self);
+  evp_communicate_pop_context (self);
+}
+
+static void
+evp_communicate_input_cb (gpointer user_data)
+{
+  EvpCommunicate *self = user_data;
+
+  self->put_off = FALSE;
+  evp_communicate_begin_input (self);
+}
+
+/* Also when a loop that closes drops it. */
+static void
+evp_communicate_input_gone_cb (gpointer user_data)
+{
+  EvpCommunicate *self = user_data;
+
+  if (self->put_off)
+    evp_communicate_fail (self, g_error_new_literal (EVP_ERROR, EVP_ERROR_LOOP_CLOSED,
+                                                     _("The event loop is closed; make a new one")));
+  evp_communicate_end_operation (self);
+}
+
+static void
+evp_communicate_start_input (EvpCommunicate *self)
+{
+  if (self->context == NULL || g_main_context_acquire (self->context))
+    {
+      evp_communicate_begin_input (self);
+      if (self->context != NULL)
+        g_main_context_release (self->context);
+      return;
+    }
+  /* g_main_context_invoke() on another thread has the context for a moment, while the loop does not run */
+  self->pending++;
+  self->put_off = TRUE;
+  evp_event_loop_call_soon_threadsafe (evp_subprocess_get_loop (self->process), evp_communicate_input_cb,
+                                       self, evp_communicate_input_gone_cb, NULL);
+}
+
 static void evp_communicate_read (EvpCommunicateOutput *output);
 
 static void
@@ -293,19 +353,9 @@ evp_subprocess_communicate_async (EvpSubprocess      *self,
   communicate->context = evp_event_loop_dup_main_context (loop);
   communicate->pending = 1; /* this call */
   if (input != NULL && g_bytes_get_size (input) > 0)
-    {
-      gsize size;
-      const void *data = g_bytes_get_data (input, &size);
-
-      communicate->input = g_bytes_ref (input);
-      communicate->pending++;
-      evp_communicate_push_context (communicate);
-      g_output_stream_write_all_async (stdin_stream, data, size, G_PRIORITY_DEFAULT,
-                                       communicate->cancellable, evp_communicate_written_cb, communicate);
-      evp_communicate_pop_context (communicate);
-    }
-  else if (stdin_stream != NULL)
-    evp_communicate_close_stdin (communicate);
+    communicate->input = g_bytes_ref (input);
+  if (stdin_stream != NULL)
+    evp_communicate_start_input (communicate);
   for (int i = 0; i < 2; i++)
     {
       communicate->outputs[i].communicate = communicate;

@@ -992,6 +992,48 @@ test_elsewhere (Fixture *f)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
 }
 
+/* Another thread has the loop's main context for a moment, before the loop runs. */
+/* Rules: V-5 */
+static void
+test_elsewhere_occupied (Fixture *f)
+{
+  g_autoptr (GFile) file = g_file_new_for_uri ("resource:///org/evp/test/test-loop-files.gresource.xml");
+  g_autofree char *same = g_test_build_filename (G_TEST_DIST, "loop", "test-loop-files.gresource.xml", NULL);
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 3; i++)
+    {
+      g_auto (EvpTestAwait) loading = { f->loop };
+      g_auto (EvpTestAwait) saving = { f->loop };
+      EvpTestOccupation *occupation = evp_test_occupy (f->loop);
+      g_autoptr (GBytes) none = pattern_bytes (0, 10);
+      g_autoptr (GBytes) bytes = NULL;
+
+      evp_event_loop_set_debug (f->loop, i == 1);
+      evp_proactor_event_loop_load_file_async (f->files, file, NULL, evp_test_ready_cb, &loading);
+      evp_proactor_event_loop_save_file_async (f->files, file, none, NULL, evp_test_ready_cb, &saving);
+      evp_test_occupation_end (occupation);
+      if (i == 2)
+        g_assert_true (evp_event_loop_close (f->loop, NULL));
+      while (loading.result == NULL)
+        evp_test_await (&loading);
+      while (saving.result == NULL)
+        evp_test_await (&saving);
+      bytes = evp_proactor_event_loop_load_file_finish (f->files, loading.result, &error);
+      if (i < 2)
+        assert_contents (same, bytes);
+      else
+        g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+      g_clear_error (&error);
+      g_assert_false (evp_proactor_event_loop_save_file_finish (f->files, saving.result, &error));
+      if (i < 2)
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+      else
+        g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+      g_clear_error (&error);
+    }
+}
+
 typedef struct
 {
   Fixture *f;
@@ -1225,6 +1267,7 @@ static const Case cases[] = {
   { "save-mount", test_save_mount },
 #endif
   { "elsewhere", test_elsewhere },
+  { "elsewhere-occupied", test_elsewhere_occupied },
   { "close", test_close },
   { "fork", test_fork },
   { "adopted", test_adopted },
@@ -1276,7 +1319,7 @@ run_case (gconstpointer data)
 
   /* those that close the loop, or bring another one, do not run inside it */
   if (entry->what->run == test_close || entry->what->run == test_fork || entry->what->run == test_adopted
-      || entry->what->run == test_dropped)
+      || entry->what->run == test_dropped || entry->what->run == test_elsewhere_occupied)
     entry->what->run (&f);
   else
     evp_test_run_case_in_loop (f.loop, (GTestFixtureFunc) (void (*) (void)) entry->what->run, &f);

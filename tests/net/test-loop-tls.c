@@ -990,6 +990,72 @@ test_loop_closed_shaking (Fixture      *f,
     g_main_context_iteration (context, FALSE);
 }
 
+/* Another thread has the loop's main context for a moment, before the loop runs. */
+/* Rules: N-11 */
+static void
+test_occupied (Fixture      *f,
+               gconstpointer data)
+{
+  g_autoptr (GIOStream) server = NULL;
+  g_autoptr (GIOStream) client = NULL;
+  g_autoptr (EvpTlsOptions) for_server = server_options ();
+  g_autoptr (EvpTlsOptions) for_client = client_options ();
+  g_auto (EvpTestAwait) at_server = { f->loop };
+  g_auto (EvpTestAwait) at_client = { f->loop };
+  g_autoptr (GError) error = NULL;
+  EvpTestOccupation *occupation;
+
+  if (!evp_test_tls_available ())
+    return;
+  occupation = evp_test_occupy (f->loop);
+  evp_event_loop_start_tls_with_options_async (f->loop, f->client, FALSE, for_client, "localhost",
+                                               NULL, evp_test_ready_cb, &at_client);
+  evp_event_loop_start_tls_with_options_async (f->loop, f->server, TRUE, for_server, NULL,
+                                               NULL, evp_test_ready_cb, &at_server);
+  evp_test_occupation_end (occupation);
+  client = evp_event_loop_start_tls_with_options_finish (f->loop, wait_for (&at_client), &error);
+  g_assert_no_error (error);
+  server = evp_event_loop_start_tls_with_options_finish (f->loop, wait_for (&at_server), &error);
+  g_assert_no_error (error);
+}
+
+/* The same, and the loop never runs again; or the user has thought better of it. */
+/* Rules: N-11 */
+static void
+test_occupied_in_vain (Fixture      *f,
+                       gconstpointer data)
+{
+  g_autoptr (GIOStream) none = NULL;
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_auto (EvpTestAwait) at_server = { f->loop };
+  g_auto (EvpTestAwait) at_client = { f->loop };
+  g_autoptr (GError) error = NULL;
+  EvpTestOccupation *occupation;
+
+  if (!evp_test_tls_available ())
+    return;
+  put (f->client, half_a_hello, sizeof half_a_hello);
+  occupation = evp_test_occupy (f->loop);
+  evp_event_loop_start_tls_async (f->loop, f->client, FALSE, NULL, "localhost", cancellable,
+                                  evp_test_ready_cb, &at_client);
+  evp_test_occupation_end (occupation);
+  g_cancellable_cancel (cancellable);
+  none = evp_event_loop_start_tls_finish (f->loop, wait_for (&at_client), &error);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_true (g_io_stream_is_closed (f->client));
+
+  occupation = evp_test_occupy (f->loop);
+  evp_event_loop_start_tls_async (f->loop, f->server, TRUE, evp_test_tls_certificate (), NULL, NULL,
+                                  evp_test_ready_cb, &at_server);
+  evp_test_occupation_end (occupation);
+  g_assert_true (evp_event_loop_close (f->loop, NULL));
+  g_assert_nonnull (at_server.result);
+  none = evp_event_loop_start_tls_finish (f->loop, at_server.result, &error);
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  g_assert_true (g_io_stream_is_closed (f->server));
+}
+
 static void
 no_backend_cb (gpointer user_data)
 {
@@ -1098,6 +1164,8 @@ main (int   argc,
     }
   g_test_add ("/evp/net/loop-tls/loop-closed-waiting", Fixture, &once, set_up, test_loop_closed_waiting, tear_down);
   g_test_add ("/evp/net/loop-tls/loop-closed-shaking", Fixture, &once, set_up, test_loop_closed_shaking, tear_down);
+  g_test_add ("/evp/net/loop-tls/occupied", Fixture, &once, set_up, test_occupied, tear_down);
+  g_test_add ("/evp/net/loop-tls/occupied-in-vain", Fixture, &once, set_up, test_occupied_in_vain, tear_down);
   g_test_add ("/evp/net/loop-tls/no-backend", Fixture, &once, set_up, test_no_backend, tear_down);
   return g_test_run ();
 }

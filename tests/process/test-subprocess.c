@@ -828,6 +828,60 @@ test_dropped_elsewhere (Fixture      *f,
     }
 }
 
+/* Another thread has the loop's main context for a moment, before the loop runs. */
+/* Rules: Q-22 */
+static void
+test_communicate_occupied (Fixture      *f,
+                           gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+
+  for (int i = 0; i < 4; i++)
+    {
+      g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, f->watcher, options, NULL, "cat", NULL);
+      g_autoptr (GBytes) input = (i & 1) == 0 ? g_bytes_new_static ("early", 5) : NULL;
+      g_autoptr (GBytes) output = NULL;
+      g_auto (EvpTestAwait) await = { f->loop };
+      EvpTestOccupation *occupation = evp_test_occupy (f->loop);
+      g_autoptr (GError) error = NULL;
+
+      evp_event_loop_set_debug (f->loop, i >= 2);
+      evp_subprocess_communicate_async (child, input, NULL, evp_test_ready_cb, &await);
+      evp_test_occupation_end (occupation);
+      g_assert_true (evp_subprocess_communicate_finish (child, evp_test_await (&await), &output, NULL, &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (g_bytes_get_size (output), ==, input != NULL ? 5 : 0);
+    }
+}
+
+/* The same, and the loop never runs again. */
+/* Rules: Q-22 */
+static void
+test_communicate_occupied_closed (Fixture      *f,
+                                  gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_PIPE, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+  g_autoptr (EvpSubprocess) child = evp_test_start (f->loop, own (f), options, NULL, "pause", NULL);
+  GPid pid = evp_subprocess_get_pid (child);
+  g_auto (EvpTestAwait) await = { f->loop };
+  EvpTestOccupation *occupation = evp_test_occupy (f->loop);
+  g_autoptr (GError) error = NULL;
+
+  evp_subprocess_communicate_async (child, NULL, NULL, evp_test_ready_cb, &await);
+  evp_test_occupation_end (occupation);
+  g_assert_true (evp_event_loop_close (f->loop, &error));
+  g_assert_no_error (error);
+  evp_child_watcher_remove_child_handler (own (f), pid);
+  while (await.result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_false (evp_subprocess_communicate_finish (child, await.result, NULL, NULL, &error));
+  g_assert_error (error, EVP_ERROR, EVP_ERROR_LOOP_CLOSED);
+  evp_subprocess_close (child);
+  g_assert_cmpint (reap (pid), ==, -SIGKILL);
+}
+
 /* Rules */
 static void
 test_communicate_cancelled (Fixture      *f,
@@ -1327,6 +1381,8 @@ main (int    argc,
     { "interop", test_interop, FALSE },
     { "dropped-elsewhere", test_dropped_elsewhere, FALSE },
     { "communicate-outside", test_communicate_outside, TRUE },
+    { "communicate-occupied", test_communicate_occupied, TRUE },
+    { "communicate-occupied-closed", test_communicate_occupied_closed, TRUE },
     { "threads", test_threads, TRUE },
     { "loop-closed-while-starting", test_loop_closed_while_starting, TRUE },
     { "loop-closed-while-waiting", test_loop_closed_while_waiting, TRUE },

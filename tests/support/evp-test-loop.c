@@ -153,6 +153,62 @@ evp_test_run_ready (EvpAbstractEventLoop *loop)
     }
 }
 
+struct _EvpTestOccupation
+{
+  GMainContext *context;
+  GThread *thread;
+  GMutex mutex;
+  GCond changed;
+  gboolean begun;
+  gboolean ended;
+};
+
+static gpointer
+occupy_thread (gpointer data)
+{
+  EvpTestOccupation *self = data;
+
+  g_assert_true (g_main_context_acquire (self->context));
+  g_mutex_lock (&self->mutex);
+  self->begun = TRUE;
+  g_cond_signal (&self->changed);
+  while (!self->ended)
+    g_cond_wait (&self->changed, &self->mutex);
+  g_mutex_unlock (&self->mutex);
+  g_main_context_release (self->context);
+  return NULL;
+}
+
+EvpTestOccupation *
+evp_test_occupy (EvpAbstractEventLoop *loop)
+{
+  EvpTestOccupation *self = g_new0 (EvpTestOccupation, 1);
+
+  self->context = evp_event_loop_dup_main_context (loop);
+  g_mutex_init (&self->mutex);
+  g_cond_init (&self->changed);
+  self->thread = g_thread_new ("occupier", occupy_thread, self);
+  g_mutex_lock (&self->mutex);
+  while (!self->begun)
+    g_cond_wait (&self->changed, &self->mutex);
+  g_mutex_unlock (&self->mutex);
+  return self;
+}
+
+void
+evp_test_occupation_end (EvpTestOccupation *self)
+{
+  g_mutex_lock (&self->mutex);
+  self->ended = TRUE;
+  g_cond_signal (&self->changed);
+  g_mutex_unlock (&self->mutex);
+  g_thread_join (self->thread);
+  g_mutex_clear (&self->mutex);
+  g_cond_clear (&self->changed);
+  g_main_context_unref (self->context);
+  g_free (self);
+}
+
 guint
 evp_test_count_timers (EvpAbstractEventLoop *loop)
 {

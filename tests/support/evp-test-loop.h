@@ -54,6 +54,16 @@ void          evp_test_run_until   (EvpAbstractEventLoop *loop,
 /* Runs what is ready now, without waiting: a few turns of the loop. */
 void          evp_test_run_ready   (EvpAbstractEventLoop *loop);
 
+/*
+ * Another thread has the main context of the loop, which does not run, until evp_test_occupation_end(): as in
+ * g_main_context_invoke(), which any thread may call on the default context.
+ */
+typedef struct _EvpTestOccupation EvpTestOccupation;
+
+EvpTestOccupation *evp_test_occupy (EvpAbstractEventLoop *loop);
+void          evp_test_occupation_end
+                                   (EvpTestOccupation    *self);
+
 /* How many timers a loop of the library's has. */
 guint         evp_test_count_timers (EvpAbstractEventLoop *loop);
 /* Whether the loop, if nothing happens, would sleep for ever. */
