@@ -24,7 +24,6 @@
 /* A run shall take this long: long enough for the clock, short enough for whoever waits. */
 #define RUN_NS 30e6
 #define MAX_OPERATIONS 2000000
-#define PROGRESS_WIDTH 30
 
 static const EvpToolBenchWorkload *const workloads[] = {
   &evp_tool_bench_ready, &evp_tool_bench_timers, &evp_tool_bench_descriptors, &evp_tool_bench_posts,
@@ -146,15 +145,11 @@ static void
 bench_show_progress (Bench              *self,
                      EvpToolBenchResult *result)
 {
-  g_autoptr (GString) line = g_string_new ("\r[");
-  guint done = self->n_done++ * PROGRESS_WIDTH / MAX (self->n_steps, 1);
+  g_autofree char *subject = g_strdup_printf ("%s: %s", result->workload->key, result->subject->name);
+  g_autofree char *line = evp_tool_progress (STDERR_FILENO, self->n_done++, self->n_steps, subject);
 
-  if (!self->show_progress)
-    return;
-  for (guint i = 0; i < PROGRESS_WIDTH; i++)
-    g_string_append_c (line, i < done ? '#' : '.');
-  g_string_append_printf (line, "] %s: %s\033[K", result->workload->key, result->subject->name);
-  g_printerr ("%s", line->str);
+  if (self->show_progress)
+    g_printerr ("%s", line);
 }
 
 /* Finds out how many operations take as long as a run shall. */

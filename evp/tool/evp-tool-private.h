@@ -61,6 +61,12 @@ char                 *evp_tool_list_watchers (void);
 /* How many columns of a terminal a text takes. */
 gsize evp_tool_text_width (const char *text);
 
+/* A progress bar and @text, no longer than a line of the terminal @fd, in the place of what stands there. */
+char *evp_tool_progress (int         fd,
+                         guint       done,
+                         guint       all,
+                         const char *text);
+
 typedef enum
 {
   EVP_TOOL_ALIGN_LEFT,

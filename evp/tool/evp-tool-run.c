@@ -30,7 +30,6 @@
 #define SHORTAGE_SECONDS 0.05
 #define MAX_SHORTAGES 20
 #define PROGRESS_SECONDS 0.1
-#define PROGRESS_WIDTH 30
 
 typedef struct _Run Run;
 
@@ -193,20 +192,15 @@ static void
 run_progress_cb (gpointer user_data)
 {
   Run *self = user_data;
-  g_autoptr (GString) line = g_string_new ("\r[");
-  guint done = self->jobs->len > 0 ? self->n_finished * PROGRESS_WIDTH / self->jobs->len : PROGRESS_WIDTH;
-
-  for (guint i = 0; i < PROGRESS_WIDTH; i++)
-    g_string_append_c (line, i < done ? '#' : '.');
-  g_string_append (line, "] ");
   /* Translators: the progress bar: finished, all, running now, failed */
-  g_string_append_printf (line, _("%u of %u, %u running, %u failed"), self->n_finished, self->jobs->len,
-                          self->running->len, self->n_failed);
-  g_string_append (line, "\033[K");
+  g_autofree char *numbers = g_strdup_printf (_("%u of %u, %u running, %u failed"), self->n_finished, self->jobs->len,
+                                              self->running->len, self->n_failed);
+  g_autofree char *line = evp_tool_progress (STDERR_FILENO, self->n_finished, self->jobs->len, numbers);
+
   /* not into the middle of a line */
   if (evp_tool_sink_is_idle (self->out) && evp_tool_sink_is_idle (self->err))
     {
-      g_autofree char *text = evp_tool_to_locale (line->str);
+      g_autofree char *text = evp_tool_to_locale (line);
 
       if (evp_tool_sink_show (self->err, text))
         self->progress_shown = TRUE;

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <termios.h>
 #include <unistd.h>
 
 void
@@ -187,6 +189,57 @@ evp_tool_text_width (const char *text)
         width += g_unichar_iswide (c) ? 2 : 1;
     }
   return width;
+}
+
+#define PROGRESS_WIDTH 30
+/* a bar shorter than this says nothing */
+#define MIN_PROGRESS_WIDTH 5
+
+/* Of a terminal, now: its window may change. */
+static gsize
+count_columns (int fd)
+{
+#ifdef TIOCGWINSZ
+  struct winsize size;
+
+  if (ioctl (fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    return size.ws_col;
+#endif
+  return 80;
+}
+
+char *
+evp_tool_progress (int         fd,
+                   guint       done,
+                   guint       all,
+                   const char *text)
+{
+  g_autoptr (GString) line = g_string_new ("\r");
+  /* what goes on in the next line stays there, and some terminals are in it as soon as this one is full */
+  gsize room = count_columns (fd) - 1;
+  gsize length = evp_tool_text_width (text) + strlen ("[] ");
+  gsize width = room > length ? MIN (room - length, PROGRESS_WIDTH) : 0;
+
+  if (width >= MIN_PROGRESS_WIDTH)
+    {
+      g_string_append_c (line, '[');
+      for (gsize i = 0; i < width; i++)
+        g_string_append_c (line, all == 0 || i < (gsize) done * width / all ? '#' : '.');
+      g_string_append (line, "] ");
+      room -= width + strlen ("[] ");
+    }
+  for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      g_autofree char *character = g_strndup (p, (gsize) (g_utf8_next_char (p) - p));
+      gsize columns = evp_tool_text_width (character);
+
+      if (columns > room)
+        break;
+      g_string_append (line, character);
+      room -= columns;
+    }
+  g_string_append (line, "\033[K");
+  return g_string_free (g_steal_pointer (&line), FALSE);
 }
 
 void

@@ -12,6 +12,7 @@ import re
 import select
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -236,8 +237,9 @@ class Screen:
 
 
 class Terminal(evptool.ToolTest):
-    def open_terminal(self):
+    def open_terminal(self, width=80):
         master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('4H', 24, width, 0, 0))
         attributes = termios.tcgetattr(slave)
         attributes[1] &= ~termios.OPOST
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
@@ -256,8 +258,8 @@ class Terminal(evptool.ToolTest):
             text += piece
             watch(text.decode(errors='replace'))
 
-    def run_in_terminal(self, *arguments, commands, watch=lambda text: None, **streams):
-        master, slave = self.open_terminal()
+    def run_in_terminal(self, *arguments, commands, watch=lambda text: None, width=80, **streams):
+        master, slave = self.open_terminal(width)
         for stream in ('stdout', 'stderr'):
             if stream not in streams:
                 streams[stream] = slave
@@ -291,6 +293,19 @@ class Terminal(evptool.ToolTest):
         self.assertEqual(screen.lines[-2], '5 commands: 4 succeeded, 1 failed, 0 not started')
         self.assertEqual(screen.lines[-1], '')
         self.assertNotIn('[', ''.join(screen.lines))
+
+    def test_progress_in_narrow_terminals(self):
+        """The bar is no longer than a line: what stands in the next would not go away."""
+        for width in (50, 34, 20, 1):
+            with self.subTest(width=width):
+                process, text = self.run_in_terminal('-j', '1', commands=['echo one', 'sleep 0.1'], width=width)
+                self.assertEqual(process.wait(timeout=evptool.DEADLINE), 0)
+                shown = [piece for piece in re.findall(r'\r([^\r\x1b]*)\x1b\[K', text) if piece]
+                beginning = {50: r'\[\.{19}\] 0 of 2, 0 running, 0 failed', 34: '0 of 2, 0 running, 0 failed',
+                             20: '0 of 2, 0 running, '}
+                if width in beginning:
+                    self.assertRegex(shown[0], f'^{beginning[width]}$')
+                self.assertLess(max(map(len, shown), default=0), width)
 
     def test_progress_beside_a_file(self):
         """`evp run > file` in a terminal: the bar is on the terminal, the table in the file."""
