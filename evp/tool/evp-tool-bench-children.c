@@ -79,6 +79,7 @@ spawn (const char *program,
   sigemptyset (&none);
   sigemptyset (&usual);
   sigaddset (&usual, SIGPIPE);
+  sigaddset (&usual, SIGXFSZ);
   posix_spawn_file_actions_init (&actions);
   if (stdin_fd >= 0)
     posix_spawn_file_actions_adddup2 (&actions, stdin_fd, STDIN_FILENO);

@@ -297,6 +297,13 @@ unblock_signals (void)
   sigprocmask (SIG_SETMASK, &none, NULL);
 }
 
+/* Output that becomes larger than files may be (ulimit -f) is an error like a full disk, and not the end of us alone. */
+static void
+ignore_file_size_signal (void)
+{
+  signal (SIGXFSZ, SIG_IGN);
+}
+
 /* 0 or an errno. */
 static int
 write_out (const char *text)
@@ -374,6 +381,7 @@ main (int    argc,
 {
   open_standard_streams ();
   unblock_signals ();
+  ignore_file_size_signal ();
   setlocale (LC_ALL, "");
 #ifdef ENABLE_NLS
   /* the library says where its messages are with its first one, so that comes before anybody who knows better */

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
 import shlex
 import signal
@@ -148,6 +149,19 @@ class Output(evptool.ToolTest):
                     _, err = process.communicate(b'echo hello\n', timeout=evptool.DEADLINE)
                     self.assertEqual(process.returncode, 1)
                     self.assertIn('No space left on device', err.decode())
+
+    def test_largest_file(self):
+        """Nor is what no file may be as large as (ulimit -f); what runs beside that is not left behind."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+        for arguments in (('run', '-j', '2'), ('run', '--help')):
+            with self.subTest(arguments=arguments), tempfile.TemporaryFile() as file:
+                process = self.start(*arguments, stdout=file, preexec_fn=limit)
+                _, err = process.communicate(f'{CHILD} pause\n{CHILD} flood 100000\n'.encode(), timeout=evptool.DEADLINE)
+                self.assertEqual(process.returncode, 1)
+                self.assertIn('File too large', err.decode())
+                self.assertEqual(file.seek(0, os.SEEK_END), 100)
 
     def test_slow_reader(self):
         """Nobody reads what the children write: time limits work all the same, and nothing is lost."""
