@@ -75,7 +75,10 @@ GSource *evp_pipe_stream_create_source        (EvpPipeStream       *self,
                                                gpointer             stream,
                                                GCancellable        *cancellable);
 void     evp_pipe_stream_close                (EvpPipeStream       *self);
-/* Closes, and fails the transfer that waits. FALSE: there was none, so the stream can be closed as such. */
+/*
+ * Closes, and fails the transfer that waits. FALSE: there was none, so the stream can be closed as such. On another
+ * thread, which cannot know, it is all left to the loop's.
+ */
 gboolean evp_pipe_stream_abort                (EvpPipeStream       *self);
 
 G_END_DECLS

@@ -303,21 +303,27 @@ evp_pipe_stream_create_source (EvpPipeStream *self,
   return g_pollable_source_new_full (stream, child, cancellable);
 }
 
+/* Whether the loop's thread may be in the middle of it, and this is another one. */
+static gboolean
+evp_pipe_stream_is_in_use_elsewhere (EvpPipeStream *self)
+{
+  return self->pipe != NULL && evp_pipe_was_watched (self->pipe)
+         && !evp_event_loop_is_closed (evp_pipe_get_loop (self->pipe)) && evp_pipe_stream_is_elsewhere (self);
+}
+
 void
 evp_pipe_stream_close (EvpPipeStream *self)
 {
-  /* the loop's thread may be in the middle of it, and must have let go of the descriptor before that is closed */
-  if ((evp_pipe_stream_has_listener (self)
-       || (self->pipe != NULL && evp_pipe_was_watched (self->pipe)
-           && !evp_event_loop_is_closed (evp_pipe_get_loop (self->pipe))))
-      && evp_pipe_stream_is_elsewhere (self))
+  /* it must have let go of the descriptor before that is closed */
+  if ((evp_pipe_stream_has_listener (self) && evp_pipe_stream_is_elsewhere (self))
+      || evp_pipe_stream_is_in_use_elsewhere (self))
     evp_pipe_stream_post (self, evp_pipe_stream_close_and_unref);
   else
     evp_pipe_stream_close_now (self);
 }
 
-gboolean
-evp_pipe_stream_abort (EvpPipeStream *self)
+static gboolean
+evp_pipe_stream_abort_now (EvpPipeStream *self)
 {
   g_autoptr (EvpLoopTask) task = g_steal_pointer (&self->task);
 
@@ -325,5 +331,23 @@ evp_pipe_stream_abort (EvpPipeStream *self)
   if (task == NULL)
     return FALSE;
   evp_loop_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CLOSED, "%s", _("Stream is closed"));
+  return TRUE;
+}
+
+static void
+evp_pipe_stream_abort_and_unref (gpointer data)
+{
+  EvpPipeStream *self = data;
+
+  evp_pipe_stream_abort_now (self);
+  g_object_unref (self->stream);
+}
+
+gboolean
+evp_pipe_stream_abort (EvpPipeStream *self)
+{
+  if (!evp_pipe_stream_is_in_use_elsewhere (self))
+    return evp_pipe_stream_abort_now (self);
+  evp_pipe_stream_post (self, evp_pipe_stream_abort_and_unref);
   return TRUE;
 }

@@ -828,6 +828,32 @@ test_dropped_elsewhere (Fixture      *f,
     }
 }
 
+/* The same with one that nothing watches any more, whose output is being waited for. */
+/* Rules */
+static void
+test_dropped_waiting_elsewhere (Fixture      *f,
+                                gconstpointer data)
+{
+  g_autoptr (EvpSubprocessOptions) options =
+    evp_test_options (EVP_STDIO_NULL, EVP_STDIO_PIPE, EVP_STDIO_INHERIT);
+  EvpSubprocess *child = evp_test_start (f->loop, own (f), options, NULL, "pause", NULL);
+  g_autoptr (GInputStream) out = g_object_ref (evp_subprocess_get_stdout (child));
+  const GPid pid = evp_subprocess_get_pid (child);
+  g_auto (EvpTestAwait) await = { f->loop };
+  guint warnings = evp_warn_runtime_get_count ();
+  g_autoptr (GError) error = NULL;
+  char buffer[8];
+
+  evp_event_loop_set_debug (f->loop, TRUE); /* it looks at who schedules */
+  g_input_stream_read_async (out, buffer, sizeof buffer, G_PRIORITY_DEFAULT, NULL, evp_test_ready_cb, &await);
+  evp_child_watcher_remove_child_handler (own (f), pid);
+  g_thread_join (g_thread_new ("collector", collect_thread, child));
+  g_assert_cmpuint (evp_warn_runtime_get_count (), ==, warnings + 1);
+  g_assert_cmpint (reap (pid), ==, -SIGKILL);
+  g_assert_cmpint (g_input_stream_read_finish (out, evp_test_await (&await), &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+}
+
 /* Another thread has the loop's main context for a moment, before the loop runs. */
 /* Rules: Q-22 */
 static void
@@ -1380,6 +1406,7 @@ main (int    argc,
     { "empty-object", test_empty_object, FALSE },
     { "interop", test_interop, FALSE },
     { "dropped-elsewhere", test_dropped_elsewhere, FALSE },
+    { "dropped-waiting-elsewhere", test_dropped_waiting_elsewhere, FALSE },
     { "communicate-outside", test_communicate_outside, TRUE },
     { "communicate-occupied", test_communicate_occupied, TRUE },
     { "communicate-occupied-closed", test_communicate_occupied_closed, TRUE },
