@@ -90,7 +90,10 @@ evp_pipe_stream_end_now (EvpPipeStream *self)
   g_atomic_pointer_set (&self->ended_func, NULL);
   self->ended = TRUE;
   if (func != NULL)
-    func (data);
+    {
+      evp_pipe_stream_ignore_hang_up (self);
+      func (data);
+    }
   if (destroy != NULL)
     destroy (data);
 }

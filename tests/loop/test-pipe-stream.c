@@ -915,6 +915,32 @@ test_released_in_middle (void)
   evp_test_leaks_check (&leaks);
 }
 
+/* A write has found out what the hang-up would tell: the loop watches for that no more, and the stream can go. */
+/* Rules: T-19, F-11 */
+static void
+test_released_after_end (Fixture      *f,
+                         gconstpointer data)
+{
+  Ended ended = { g_thread_self (), FALSE };
+  GOutputStream *out;
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  make_pipe (fds);
+  out = evp_pipe_output_stream_new (f->loop, fds[1]);
+  evp_pipe_output_stream_set_ended_func (EVP_PIPE_OUTPUT_STREAM (out), ended_cb, &ended, NULL);
+  evp_pipe_output_stream_watch_hang_up (EVP_PIPE_OUTPUT_STREAM (out));
+  g_assert_cmpuint (count_watched (f), ==, 1);
+  close (fds[0]);
+  g_assert_cmpint (g_output_stream_write (out, "x", 1, NULL, &error), ==, -1);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE);
+  g_assert_true (ended.told);
+  g_assert_cmpuint (count_watched (f), ==, 0);
+  g_thread_join (g_thread_new ("collector", unref_thread, out));
+  evp_test_run_ready (f->loop);
+  g_assert_cmpint (fcntl (fds[1], F_GETFD), ==, -1);
+}
+
 static void
 nested_read_cb (GObject      *source,
                 GAsyncResult *result,
@@ -1011,6 +1037,7 @@ main (int    argc,
     { "descriptor-reused", test_descriptor_reused },
     { "registration-taken", test_registration_taken },
     { "released-elsewhere", test_released_elsewhere },
+    { "released-after-end", test_released_after_end },
     { "nested", test_nested },
     { "idle", test_idle },
   };
